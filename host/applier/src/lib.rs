@@ -1,0 +1,1 @@
+//! Applier: runs one action plan, in graph order, and reverts what failed.

@@ -1,0 +1,1 @@
+//! Collectors build the cluster data model; datasources answer metric queries.

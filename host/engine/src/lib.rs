@@ -1,0 +1,1 @@
+//! Decision engine: runs one audit from claim to recorded action plan.

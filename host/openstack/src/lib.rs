@@ -1,0 +1,1 @@
+//! Keystone sessions and one bounded way to send a request to a cloud.

@@ -1,0 +1,1 @@
+//! Plugins as rows and blobs: registration, versions, what may run.

@@ -1,0 +1,1 @@
+//! The watcher-host program: configuration, command line, wiring and shutdown.

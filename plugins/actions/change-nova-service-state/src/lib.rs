@@ -1,0 +1,1 @@
+//! The change-nova-service-state action handler as a Watcher plugin.

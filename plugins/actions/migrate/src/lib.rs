@@ -1,0 +1,1 @@
+//! The migrate action handler as a Watcher plugin.

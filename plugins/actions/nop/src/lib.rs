@@ -1,0 +1,1 @@
+//! The nop action handler as a Watcher plugin.

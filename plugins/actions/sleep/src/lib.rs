@@ -1,0 +1,1 @@
+//! The sleep action handler as a Watcher plugin.

@@ -1,0 +1,1 @@
+//! The weight planner as a Watcher plugin.

@@ -1,0 +1,1 @@
+//! The workload-stabilization planner as a Watcher plugin.

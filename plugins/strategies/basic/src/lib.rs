@@ -1,0 +1,1 @@
+//! The basic strategy as a Watcher plugin.

@@ -1,0 +1,1 @@
+//! The vm-workload-consolidation strategy as a Watcher plugin.

@@ -1,0 +1,1 @@
+//! The workload-stabilization strategy as a Watcher plugin.
