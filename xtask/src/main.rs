@@ -1,0 +1,103 @@
+//! `cargo xtask`: everything that is done in this workspace beyond plain Cargo, without anything installed beforehand.
+
+mod component;
+mod debian;
+mod guests;
+mod launch;
+mod manifest;
+mod preflight;
+mod process;
+mod progress;
+mod services;
+mod settings;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build all, then run the service against a simulated cloud: audit, plan, actions, before and after
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// Passed on to `watcher-host demo`; try --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        arguments: Vec<OsString>,
+    },
+    /// Check everything: format, lints, tests (with a private PostgreSQL), documentation
+    Test(test::Options),
+    /// Measure strategies in the sandbox against the same code outside of it
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Passed on to the benchmark; try --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        arguments: Vec<OsString>,
+    },
+    /// Build the plugins and the test guests into target/plugins
+    Guests {
+        /// Only these packages, as `strategy-dummy`
+        #[arg(value_name = "PACKAGE")]
+        packages: Vec<String>,
+    },
+    /// Run a program with the services and settings that tests find, as in `cargo xtask with-services psql …`
+    WithServices {
+        /// The program and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "PROGRAM")]
+        program: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match task {
+        Task::Demo { arguments } => launch::demo(&workspace, &arguments),
+        Task::Test(options) => test::run(&workspace, &options),
+        Task::Bench { arguments } => launch::bench(&workspace, &arguments),
+        Task::Guests { packages } => {
+            guests::build(&workspace, &packages)?;
+            guests::list(&workspace);
+            Ok(())
+        }
+        Task::WithServices { program } => test::with_services(&workspace, &program),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_takes_any_option_even_help() {
+        let given = ["cargo xtask", "demo", "--strategy", "basic", "--help", "--", "--keep"];
+        let Task::Demo { arguments } = CommandLine::try_parse_from(given).unwrap().task else { panic!("not a demo") };
+        assert_eq!(arguments, ["--strategy", "basic", "--help", "--", "--keep"]);
+    }
+}
