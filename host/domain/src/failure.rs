@@ -1,0 +1,54 @@
+//! Failures that a plugin, the cloud or the service reports as a value.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Who has to act on a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blame {
+    /// Whoever wrote the parameters, the configuration or the scope.
+    Input,
+    /// The author of the plugin.
+    Plugin,
+    /// Whoever runs the cloud.
+    Cloud,
+    /// Whoever runs this service.
+    Service,
+}
+
+/// Why something did not work, in words for the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Short kebab-case name that programs can compare.
+    pub code: String,
+    /// One clause, without a trailing full stop.
+    pub message: String,
+    /// Whether the same may work later without anybody changing anything.
+    pub retryable: bool,
+    /// Who has to act.
+    pub blame: Blame,
+}
+
+impl Failure {
+    /// A failure that repeats until somebody acts.
+    pub fn new(blame: Blame, code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), retryable: false, blame }
+    }
+
+    /// The same, worth another try.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
