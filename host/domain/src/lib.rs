@@ -20,6 +20,7 @@ pub mod metric;
 pub mod plugin;
 pub mod ports;
 pub mod recording;
+pub mod schema;
 pub mod solution;
 pub mod state;
 pub mod strategy;
