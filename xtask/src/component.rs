@@ -68,3 +68,68 @@ fn check_borders(component: &[u8]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
+    const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+
+    fn section(id: u8, content: &[u8]) -> Vec<u8> {
+        let mut section = vec![id, u8::try_from(content.len()).unwrap()];
+        section.extend(content);
+        section
+    }
+
+    /// A vector of one name in the binary format of components, followed by what it refers to.
+    fn named(name: &str, what: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![1, 0, u8::try_from(name.len()).unwrap()];
+        bytes.extend(name.as_bytes());
+        bytes.extend(what);
+        bytes
+    }
+
+    fn importing(name: &str, what: &[u8]) -> Vec<u8> {
+        let imports = section(10, &named(name, what));
+        // Exports the instance 0 without a type.
+        let exports = section(11, &named("watcher:strategy/strategy@0.1.0", &[5, 0, 0]));
+        [&COMPONENT[..], &imports, &exports].concat()
+    }
+
+    const INSTANCE: [u8; 2] = [5, 0];
+    const FUNCTION: [u8; 2] = [1, 0];
+    const SUB_RESOURCE_TYPE: [u8; 2] = [3, 1];
+
+    #[test]
+    fn our_own_interfaces_may_be_imported() {
+        check_borders(&importing("watcher:log/log@0.1.0", &INSTANCE)).unwrap();
+        check_borders(&importing("failure", &SUB_RESOURCE_TYPE)).unwrap();
+    }
+
+    #[test]
+    fn a_foreign_import_is_refused_by_name() {
+        for (name, what) in [("wasi:cli/environment@0.2.0", &INSTANCE), ("now", &FUNCTION)] {
+            let error = check_borders(&importing(name, what)).unwrap_err().to_string();
+            assert_eq!(error, format!("it imports `{name}`; only `watcher:*` may be imported"));
+        }
+    }
+
+    #[test]
+    fn a_component_that_exports_nothing_is_refused() {
+        let error = check_borders(&COMPONENT).unwrap_err().to_string();
+        assert_eq!(error, "it exports nothing: its WIT world is empty");
+    }
+
+    #[test]
+    fn a_module_without_a_world_is_refused() {
+        assert!(encode(&MODULE).unwrap_err().to_string().contains("no `component-type` section"));
+        let with_world = [&MODULE[..], &section(0, b"\x10component-type:x")].concat();
+        assert!(has_world(&with_world).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused() {
+        assert_eq!(encode(b"#!/bin/sh").unwrap_err().to_string(), "not a WebAssembly module");
+    }
+}

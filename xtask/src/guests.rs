@@ -128,19 +128,20 @@ fn compile(
     for guest in guests {
         cargo.args(["-p", &guest.package]);
     }
-    flags(&mut cargo, workspace);
+    flags(&mut cargo, workspace, toolchain);
     toolchain.apply(&mut cargo);
     let messages = process::run_behind(step, &mut cargo)?;
     Ok(modules_in(&messages))
 }
 
 /// Whatever flags the user has for the host are not for guests, and no component carries the paths of this machine.
-fn flags(cargo: &mut Command, workspace: &Workspace) {
+fn flags(cargo: &mut Command, workspace: &Workspace, toolchain: &WasmToolchain) {
     let home = std::env::home_dir().unwrap_or_default();
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
     let flags: Vec<String> = [(cargo_home, "/cargo"), (workspace.root.clone(), "/watcher")]
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .chain(toolchain.identity())
         .collect();
     cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
 }

@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     debian::{self, Apt},
-    process,
+    manifest, process,
     progress::Step,
     settings,
 };
@@ -48,13 +48,22 @@ pub(crate) enum WasmToolchain {
     /// The active one.
     Active,
     /// One of our own, next to the build results.
-    Private { rustc: PathBuf, linker: PathBuf },
+    Private { rustc: PathBuf, linker: PathBuf, standard_library: String },
 }
 
 impl WasmToolchain {
+    /// A compiler flag that differs between standard libraries. Cargo knows compilers by their version only: it would mix
+    /// crates that were built against two builds of the same library, which the compiler then refuses.
+    pub(crate) fn identity(&self) -> Option<String> {
+        match self {
+            Self::Active => None,
+            Self::Private { standard_library, .. } => Some(format!("--cfg=standard_library=\"{standard_library}\"")),
+        }
+    }
+
     /// Makes a Cargo command use this compiler.
     pub(crate) fn apply(&self, cargo: &mut Command) {
-        if let Self::Private { rustc, linker } = self {
+        if let Self::Private { rustc, linker, .. } = self {
             cargo.env("RUSTC", rustc).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
         // An empty value also switches off a wrapper from a configuration file; caches keyed to the active compiler
@@ -96,8 +105,8 @@ pub(crate) fn ensure(target_directory: &Path) -> Result<WasmToolchain> {
         bail!("the active Rust toolchain has no standard library for {TARGET}: run `rustup target add {TARGET}`");
     }
     let cache = Cache::open(&settings::wasm_toolchain_cache(target_directory))?;
-    if let Some(rustc) = cache.ready() {
-        return Ok(WasmToolchain::Private { rustc, linker: linker()? });
+    if let Some(compiler) = cache.ready() {
+        return compiler.with_linker(linker()?);
     }
     let linker = linker()?;
     let step = Step::start("Rust for WebAssembly, once");
@@ -107,9 +116,9 @@ pub(crate) fn ensure(target_directory: &Path) -> Result<WasmToolchain> {
         ));
     }
     match cache.make(&step) {
-        Ok(rustc) => {
-            step.done(&rustc.display().to_string());
-            Ok(WasmToolchain::Private { rustc, linker })
+        Ok(compiler) => {
+            step.done(&compiler.rustc().display().to_string());
+            compiler.with_linker(linker)
         }
         Err(error) => {
             step.failed();
@@ -138,17 +147,17 @@ impl Cache {
     }
 
     /// The newest compiler that is complete.
-    fn ready(&self) -> Option<PathBuf> {
+    fn ready(&self) -> Option<Compiler> {
         let entries = fs::read_dir(&self.folder).ok()?;
         let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         let complete: Vec<String> =
             names.into_iter().filter(|version| Compiler::new(&self.folder, version).is_complete()).collect();
         let compiler = Compiler::new(&self.folder, newest_usable(&complete)?);
         compiler.write_wrapper().ok()?;
-        Some(compiler.rustc())
+        Some(compiler)
     }
 
-    fn make(&self, step: &Step) -> Result<PathBuf> {
+    fn make(&self, step: &Step) -> Result<Compiler> {
         let Some(mut apt) = Apt::find(&self.folder.join("apt")) else {
             bail!(
                 "plugins need a Rust standard library for {TARGET}: run `rustup target add {TARGET}` \
@@ -173,7 +182,7 @@ impl Cache {
         compiler.build_standard_library(step)?;
         // 40 MB of package lists that are of no more use.
         let _ = fs::remove_dir_all(self.folder.join("apt"));
-        Ok(compiler.rustc())
+        Ok(compiler)
     }
 }
 
@@ -200,6 +209,13 @@ impl Compiler {
     /// Moved into place in one step when it is built.
     fn target_libraries(&self) -> PathBuf {
         self.root.join("usr/lib/rustlib").join(TARGET).join("lib")
+    }
+
+    fn with_linker(&self, linker: PathBuf) -> Result<WasmToolchain> {
+        let folder = self.target_libraries();
+        let library = standard_library(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let bytes = fs::read(&library).with_context(|| format!("cannot read {}", library.display()))?;
+        Ok(WasmToolchain::Private { rustc: self.rustc(), linker, standard_library: manifest::digest(&bytes) })
     }
 
     fn is_complete(&self) -> bool {
@@ -298,11 +314,13 @@ impl Compiler {
                 self.sources().join("library/vendor").display()
             ),
         )?;
-        let flags = format!(
-            "-Cembed-bitcode=yes\x1f--remap-path-prefix={}=/rustc/{}",
-            self.sources().display(),
-            self.upstream()
-        );
+        // Panic messages carry these paths into every component; without this they would differ between machines.
+        let linked = self.root.join("usr/lib/rustlib/src/rust");
+        let flags = ["-Cembed-bitcode=yes".to_owned()]
+            .into_iter()
+            .chain([self.sources(), linked].map(|folder| format!("--remap-path-prefix={}=/rust", folder.display())))
+            .collect::<Vec<_>>()
+            .join("\x1f");
         let mut cargo = process::cargo();
         cargo
             .args(["build", "--release", "--offline", "-Zbuild-std=std,panic_abort", "--target", TARGET])
@@ -347,13 +365,16 @@ fn target_libraries(rustc: &OsStr) -> PathBuf {
 }
 
 fn has_standard_library(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            let name = entry.map(|entry| entry.file_name()).unwrap_or_default();
-            let name = name.to_string_lossy();
-            name.starts_with("libstd-") && name.ends_with(".rlib")
-        })
-    })
+    standard_library(folder).is_some()
+}
+
+fn standard_library(folder: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let is_std = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".rlib")
+    };
+    files.into_iter().find(is_std)
 }
 
 /// A linker for WebAssembly: the active toolchain's own, else LLVM's.
@@ -421,11 +442,17 @@ mod tests {
 
     #[test]
     fn a_private_compiler_is_used_through_the_environment() {
-        let toolchain = WasmToolchain::Private { rustc: "/t/rustc".into(), linker: "/t/lld".into() };
+        let toolchain = WasmToolchain::Private {
+            rustc: "/t/rustc".into(),
+            linker: "/t/lld".into(),
+            standard_library: "ab".to_owned(),
+        };
         let mut cargo = Command::new("cargo");
         toolchain.apply(&mut cargo);
         let environment: Vec<_> = cargo.get_envs().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
         assert!(environment.contains(&"RUSTC".to_owned()));
         assert!(environment.contains(&"CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER".to_owned()));
+        assert_eq!(toolchain.identity().as_deref(), Some("--cfg=standard_library=\"ab\""));
+        assert_eq!(WasmToolchain::Active.identity(), None);
     }
 }

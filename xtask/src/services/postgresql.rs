@@ -127,10 +127,9 @@ impl Account {
         chown(path, Some(uid), Some(gid)).with_context(|| format!("cannot give {} to another user", path.display()))
     }
 
-    /// One of PostgreSQL's programs, as this user, in a folder that this user can enter. It is asked to end when this
-    /// program dies, however that happens.
-    fn command(&self, programs: &Programs, name: &str, folder: &Path) -> Command {
-        let program = programs.bin.join(name);
+    /// A program that runs as this user, in a folder that this user can enter. It is asked to end when this program dies,
+    /// however that happens.
+    fn run(&self, program: &Path, folder: &Path) -> Command {
         let mut command = if settings::find_in_path("setpriv").is_some() {
             let mut command = process::command("setpriv");
             command.arg("--pdeathsig=INT");
@@ -144,6 +143,12 @@ impl Account {
         };
         // Ctrl-c is for this program, which lets the tests end before their database.
         command.current_dir(folder).process_group(0).env("LC_ALL", "C").env("HOME", folder).env_remove("PGDATA");
+        command
+    }
+
+    /// One of PostgreSQL's programs as this user.
+    fn command(&self, programs: &Programs, name: &str, folder: &Path) -> Command {
+        let mut command = self.run(&programs.bin.join(name), folder);
         // Empty means the current folder to the loader.
         if programs.libraries.is_empty() {
             command.env_remove("LD_LIBRARY_PATH");
@@ -176,7 +181,8 @@ impl Programs {
         }
         let root = unpacked(step, &target_directory.join("postgresql"))?;
         let own = Self::under(&root)?;
-        if process::succeeds(user.command(&own, "postgres", folder).arg("--version")) {
+        // `setpriv` itself could still start them: it loses root's rights only then.
+        if process::succeeds(user.run(Path::new("test"), folder).arg("-x").arg(own.bin.join("postgres"))) {
             return Ok(own);
         }
         // The checkout lies where the other user may not go, as in /root.
