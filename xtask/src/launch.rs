@@ -15,7 +15,7 @@ use crate::{guests, preflight, process, progress::Step, workspace::Workspace};
 pub(crate) fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     preflight::c_compiler()?;
     guests::build(workspace, &[])?;
-    build(workspace, "service", &["build", "--package", "watcher-server"])?;
+    build(workspace, "service", &["build", "--package", "watcher-server", "--bin", "watcher-host"])?;
     let program = workspace.target.join("debug/watcher-host");
     become_program(&mut demo_command(&program, workspace.plugins(), arguments))
 }
