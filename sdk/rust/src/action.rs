@@ -80,7 +80,7 @@ pub enum Readiness {
 /// What a handler says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ActionDescription {
-    /// The action type, snake_case.
+    /// The action type, `snake_case`.
     pub name: String,
     /// Semver.
     pub version: String,

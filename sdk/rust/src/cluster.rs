@@ -309,5 +309,9 @@ impl Cluster {
 }
 
 fn malformed(what: &str) -> Failure {
-    Failure::new(Blame::Service, "malformed-column", format!("the host gave a cluster data model in which {what} is wrong"))
+    Failure::new(
+        Blame::Service,
+        "malformed-column",
+        format!("the host gave a cluster data model in which {what} is wrong"),
+    )
 }

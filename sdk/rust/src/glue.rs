@@ -15,8 +15,8 @@ use crate::bindings::imports::watcher::{
 };
 use crate::cluster::{Columns, StringColumn};
 use crate::{
-    Action, ActionHost, Blame, Cluster, Failure, Host, LogLevel, Planner, PlannerHost, Readiness, Request, ResourceKind,
-    Response, Samples, SolutionAction, Statistic, Strategy, StrategyHost,
+    Action, ActionHost, Blame, Cluster, Failure, Host, LogLevel, Planner, PlannerHost, Readiness, Request,
+    ResourceKind, Response, Samples, SolutionAction, Statistic, Strategy, StrategyHost,
 };
 
 impl From<types::Failure> for Failure {
@@ -242,9 +242,8 @@ pub mod planner {
                 input_parameters: action.input_parameters,
             })
             .collect();
-        let run = || -> Result<_, Failure> {
-            P::schedule(&Sandbox, &actions, parse("the configuration", configuration)?)
-        };
+        let run =
+            || -> Result<_, Failure> { P::schedule(&Sandbox, &actions, parse("the configuration", configuration)?) };
         let planned = run()?;
         Ok(planned
             .into_iter()

@@ -118,8 +118,9 @@ impl Response {
         if self.body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
-        serde_json::from_str(&self.body)
-            .map_err(|error| Failure::cloud("unexpected-answer", format!("the cloud answered something that is not JSON: {error}")))
+        serde_json::from_str(&self.body).map_err(|error| {
+            Failure::cloud("unexpected-answer", format!("the cloud answered something that is not JSON: {error}"))
+        })
     }
 
     /// The message that an OpenStack service put into an error body, or the body itself, shortened.

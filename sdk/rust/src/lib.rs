@@ -34,18 +34,23 @@ pub mod action;
 pub mod bindings;
 pub mod cluster;
 pub mod failure;
+pub mod first_fit;
 #[doc(hidden)]
 pub mod glue;
+pub mod goals;
 pub mod host;
 pub mod metrics;
 pub mod planner;
+pub mod random;
 pub mod strategy;
 pub mod testing;
 
 pub use action::{Action, ActionDescription, Effect, Readiness, RequestPattern};
 pub use cluster::{Cluster, Instance, InstanceState, Node};
 pub use failure::{Blame, Failure};
+pub use first_fit::FirstFit;
 pub use host::{ActionHost, Host, LogLevel, PlannerHost, Request, Response, StrategyHost};
 pub use metrics::{ResourceKind, Samples, Statistic};
 pub use planner::{PlannedAction, Planner, PlannerDescription, SolutionAction};
+pub use random::SplitMix64;
 pub use strategy::{GlobalEfficacy, Goal, IndicatorSpec, NewAction, Solution, Strategy, StrategyDescription};

@@ -25,7 +25,7 @@ pub trait Planner {
 /// What a planner says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannerDescription {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// Semver.
     pub version: String,

@@ -32,7 +32,7 @@ pub trait Strategy {
 /// What a strategy says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StrategyDescription {
-    /// snake_case, as operators type it.
+    /// `snake_case`, as operators type it.
     pub name: String,
     /// Semver.
     pub version: String,
@@ -100,7 +100,7 @@ impl StrategyDescription {
 /// A goal and how its achievement is measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Goal {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// For people.
     pub display_name: String,
@@ -141,7 +141,7 @@ impl Goal {
 /// One indicator of a goal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IndicatorSpec {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// One sentence.
     pub description: String,
@@ -156,7 +156,7 @@ pub struct IndicatorSpec {
 /// One number that sums up a solution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GlobalEfficacy {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// One sentence.
     pub description: String,

@@ -1,7 +1,11 @@
 //! Fake hosts, so that plugin logic runs natively in unit tests.
 //!
 //! [`FakeHost`] answers from a cluster that the test builds, or from the text of a cluster file. [`FakeCloud`] answers an
-//! action handler's requests from a closure and does not wait.
+//! action handler's requests from a closure and does not wait. [`cases`] runs a strategy and a planner on a case file and compares the
+//! outcome with a recorded one; [`generate`] makes clusters of any size.
+
+pub mod cases;
+pub mod generate;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -163,14 +167,10 @@ impl Host for FakeHost {
         1_700_000_000_000_000
     }
 
-    /// SplitMix64: small, and good enough to tell decisions apart.
     fn random_number(&self) -> u64 {
-        let seed = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.seed.set(seed);
-        let mut z = seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let seed = self.seed.get();
+        self.seed.set(seed.wrapping_add(1));
+        crate::SplitMix64::new(seed).next_u64()
     }
 }
 
