@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cloud::RequestPattern;
 use crate::efficacy::IndicatorSpec;
@@ -92,6 +92,15 @@ pub struct Description {
     pub specifics: Specifics,
 }
 
+impl Description {
+    /// The configuration that an operator who sets nothing gets.
+    pub fn default_configuration(&self) -> Map<String, Value> {
+        let mut configuration = Map::new();
+        crate::schema::fill_defaults(&self.configuration_schema, &mut configuration);
+        configuration
+    }
+}
+
 /// What only one kind of plugin says. Told apart by what is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -102,6 +111,17 @@ pub enum Specifics {
     Action(ActionSpecifics),
     /// Of a planner: nothing more.
     Planner {},
+}
+
+impl Specifics {
+    /// JSON Schema of the parameters, if this kind has any.
+    pub const fn parameters_schema(&self) -> Option<&Value> {
+        match self {
+            Self::Strategy(specifics) => Some(&specifics.parameters_schema),
+            Self::Action(specifics) => Some(&specifics.parameters_schema),
+            Self::Planner {} => None,
+        }
+    }
 }
 
 /// What a strategy says besides.
