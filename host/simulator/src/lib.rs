@@ -1,0 +1,34 @@
+//! A simulated cloud behind real HTTP APIs.
+//!
+//! One listener serves, under path prefixes, the parts of Keystone (`/identity/v3`), Nova (`/compute/v2.1`), Placement
+//! (`/placement`) and Prometheus (`/prometheus`) that Watcher and the stock clients use, over a cluster file. Actions
+//! change the cloud; faults can be switched on by option or through `/simulator/faults`.
+//!
+//! This crate knows nothing of the service it is used to test: it shares only the cluster file with it, so the two
+//! cannot be wrong together. Read [`options`] first, then [`cloud`](crate) (the state machine, free of HTTP), then one
+//! service.
+
+mod admin;
+mod app;
+mod auth;
+mod clock;
+mod cloud;
+mod error;
+mod faults;
+mod generate;
+mod ids;
+mod keystone;
+mod nova;
+mod number;
+mod options;
+mod placement;
+mod prometheus;
+mod requests;
+mod server;
+
+pub use clock::{Clock, ManualClock, TokioClock};
+pub use error::SimulatorError;
+pub use faults::{Fault, FaultEffect, FaultOptions, FaultParseError, ServiceName};
+pub use generate::{GenerateOptions, generate};
+pub use options::{Endpoints, SimulatorOptions};
+pub use server::{RunningSimulator, Simulator};
