@@ -254,19 +254,23 @@ impl ComputeModel {
         self.nodes.iter().position(|node| node.uuid == name || node.hostname == name)
     }
 
-    /// Splits the model into its parts: nodes, and instances with the index of their node in placement order per node.
-    pub(crate) fn into_parts(self) -> (Vec<ComputeNode>, Vec<Instance>, Vec<Option<u32>>, Vec<Vec<u32>>) {
-        (self.nodes, self.instances, self.placement, self.occupants)
+    /// Splits the model into its parts.
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts { nodes: self.nodes, instances: self.instances, placement: self.placement, occupants: self.occupants }
     }
+}
 
-    /// Puts parts together that are known to agree.
-    pub(crate) fn from_parts(
-        nodes: Vec<ComputeNode>,
-        instances: Vec<Instance>,
-        placement: Vec<Option<u32>>,
-        occupants: Vec<Vec<u32>>,
-    ) -> Self {
-        Self { nodes, instances, placement, occupants }
+/// The fields of a model, for whoever rebuilds one and keeps them in agreement.
+pub(crate) struct Parts {
+    pub nodes: Vec<ComputeNode>,
+    pub instances: Vec<Instance>,
+    pub placement: Vec<Option<u32>>,
+    pub occupants: Vec<Vec<u32>>,
+}
+
+impl From<Parts> for ComputeModel {
+    fn from(parts: Parts) -> Self {
+        Self { nodes: parts.nodes, instances: parts.instances, placement: parts.placement, occupants: parts.occupants }
     }
 }
 
