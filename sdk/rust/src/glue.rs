@@ -193,10 +193,10 @@ pub mod strategy {
             actions: solution
                 .actions
                 .into_iter()
-                .map(|action| wit::SolutionAction {
-                    action_type: action.action_type,
-                    resource_id: action.resource_id,
-                    input_parameters: serde_json::Value::Object(action.input_parameters).to_string(),
+                .map(|mut action| wit::SolutionAction {
+                    action_type: std::mem::take(&mut action.action_type),
+                    resource_id: std::mem::take(&mut action.resource_id),
+                    input_parameters: action.into_input_parameters(),
                 })
                 .collect(),
             efficacy_indicators: solution.efficacy_indicators,

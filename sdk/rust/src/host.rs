@@ -1,5 +1,7 @@
 //! What a plugin can ask of its host. Implemented by the sandbox's imports and by [`crate::testing`].
 
+use std::fmt;
+
 use crate::{Cluster, Failure, Samples, Statistic};
 
 /// How important a log message is.
@@ -90,6 +92,12 @@ impl Request {
     pub fn microversion(mut self, version: &str) -> Self {
         self.microversion = Some(version.to_owned());
         self
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.method, self.service_type, self.path)
     }
 }
 

@@ -188,20 +188,24 @@ impl Solution {
 }
 
 /// Something to be done to one resource.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Parameters are kept as JSON text, because that is how they leave the plugin: a solution can have tens of thousands of actions.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAction {
     /// Action type, e.g. `migrate`.
     pub action_type: String,
     /// UUID of the resource; empty for an action without one.
     pub resource_id: String,
-    /// Parameters, without `resource_id`.
-    pub input_parameters: Map<String, Value>,
+    /// A JSON object without its closing brace.
+    parameters: Vec<u8>,
 }
 
 impl NewAction {
     /// An action without resource and parameters.
     pub fn new(action_type: &str) -> Self {
-        Self { action_type: action_type.to_owned(), resource_id: String::new(), input_parameters: Map::new() }
+        let mut parameters = Vec::with_capacity(160);
+        parameters.push(b'{');
+        Self { action_type: action_type.to_owned(), resource_id: String::new(), parameters }
     }
 
     /// Sets the resource.
@@ -211,10 +215,44 @@ impl NewAction {
         self
     }
 
-    /// Adds a parameter.
+    /// Adds a parameter; each name once, and never `resource_id`, which the host adds.
+    ///
+    /// # Panics
+    /// When the value has no JSON form: a map whose keys are not strings.
     #[must_use]
-    pub fn parameter(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.input_parameters.insert(name.to_owned(), value.into());
+    pub fn parameter(mut self, name: &str, value: impl Serialize) -> Self {
+        if self.parameters.len() > 1 {
+            self.parameters.push(b',');
+        }
+        serde_json::to_writer(&mut self.parameters, name).expect("a string has a JSON form");
+        self.parameters.push(b':');
+        serde_json::to_writer(&mut self.parameters, &value).expect("a parameter has a JSON form");
         self
+    }
+
+    /// The parameters, without `resource_id`.
+    pub fn input_parameters(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.clone().into_input_parameters()).unwrap_or_default()
+    }
+
+    /// The parameters as the text of a JSON object.
+    pub fn into_input_parameters(mut self) -> String {
+        self.parameters.push(b'}');
+        String::from_utf8(self.parameters).expect("JSON is written as UTF-8")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_a_json_object_in_the_order_given() {
+        let action =
+            NewAction::new("migrate").parameter("b", "x \"y\"").parameter("a", 1.5).parameter("c", json!({"d": [1]}));
+        let text = r#"{"b":"x \"y\"","a":1.5,"c":{"d":[1]}}"#;
+        assert_eq!(action.input_parameters()["b"], "x \"y\"");
+        assert_eq!(action.into_input_parameters(), text);
+        assert_eq!(NewAction::new("nop").into_input_parameters(), "{}");
     }
 }

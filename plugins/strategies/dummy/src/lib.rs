@@ -68,6 +68,6 @@ mod tests {
         let solution = Dummy::execute(&FakeHost::default(), parameters, Configuration {}).unwrap();
         let types: Vec<_> = solution.actions.iter().map(|action| action.action_type.as_str()).collect();
         assert_eq!(types, ["nop", "nop", "sleep"]);
-        assert_eq!(solution.actions[2].input_parameters["duration"], json!(3.2));
+        assert_eq!(solution.actions[2].input_parameters()["duration"], json!(3.2));
     }
 }

@@ -25,7 +25,7 @@ fn decide(host: &FakeHost) -> Solution {
 /// Each action as `type resource`, with destination or state.
 fn actions(solution: &Solution) -> Vec<String> {
     let word = |action: &watcher_sdk::NewAction, key: &str| {
-        action.input_parameters.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        action.input_parameters().get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     solution
         .actions

@@ -1,4 +1,4 @@
-//! Runs the strategy natively on case files: `decide --report-dir DIR CASE…`.
+//! Runs the strategy natively on case files: `decide_vm_workload_consolidation --report-dir DIR CASE…`.
 
 use planner_weight::Weight;
 use strategy_vm_workload_consolidation::VmWorkloadConsolidation;

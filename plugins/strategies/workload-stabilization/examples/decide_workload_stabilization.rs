@@ -1,4 +1,4 @@
-//! Runs the strategy natively on case files: `decide --report-dir DIR CASE…`.
+//! Runs the strategy natively on case files: `decide_workload_stabilization --report-dir DIR CASE…`.
 
 use planner_workload_stabilization::WorkloadStabilization as Planner;
 use strategy_workload_stabilization::WorkloadStabilization;

@@ -1,4 +1,4 @@
-//! Runs the strategy natively on case files: `decide --report-dir DIR CASE…`.
+//! Runs the strategy natively on case files: `decide_basic --report-dir DIR CASE…`.
 
 use planner_weight::Weight;
 use strategy_basic::Basic;
