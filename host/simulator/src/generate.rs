@@ -86,11 +86,15 @@ const FLAVORS: [Size; 8] = [
 ];
 
 /// Hardware, smallest first.
-const HARDWARE: [Size; 5] = [
+const HARDWARE: [Size; 9] = [
     size("", 32, 128, 4_000, 0),
+    size("", 48, 192, 6_000, 0),
     size("", 64, 256, 8_000, 0),
+    size("", 80, 384, 12_000, 0),
     size("", 96, 512, 16_000, 0),
+    size("", 128, 768, 24_000, 0),
     size("", 128, 1024, 32_000, 0),
+    size("", 192, 1536, 48_000, 0),
     size("", 256, 2048, 64_000, 0),
 ];
 
@@ -282,7 +286,9 @@ fn place(nodes: &mut [NodeEntry], flavors: &[&Size], random: &mut ChaCha8Rng) ->
         .map(|size| {
             let mut found = None;
             for attempt in 0..TRIES * 2 {
-                let host = random.random_range(0..nodes.len());
+                // Of two, the one that is meant to be fuller: the spread is wider than chance alone makes it.
+                let (one, other) = (random.random_range(0..nodes.len()), random.random_range(0..nodes.len()));
+                let host = if parts[one] < parts[other] { other } else { one };
                 let part = if attempt < TRIES { parts[host] } else { 1.0 };
                 if fits(&nodes[host], claimed[host], size, part) {
                     found = Some(host);

@@ -12,6 +12,8 @@ mod matching;
 mod parse;
 mod series;
 mod signal;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use http::router;
 pub(crate) use series::Store;
