@@ -1,0 +1,206 @@
+//! The Prometheus datasource: one query per metric, for all resources at once.
+//!
+//! Queries are those of the original's datasource without the matcher on one resource, grouped by the label that names the resource.
+//!
+//! # Source
+//! The Prometheus datasource of OpenStack Watcher 17. We differ in asking once for all resources, in keeping a measured 0 (the
+//! original takes 0 for missing on hosts), and in `min` and `max` meaning the same for hosts and instances.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use watcher_cluster::ClusterDataModel;
+use watcher_domain::metric::{Aggregate, ResourceKind, Samples, StatisticQuery};
+use watcher_domain::ports::{CloudRequests, Datasource};
+use watcher_domain::{Blame, Failure, Timestamp};
+
+use crate::fetch::{Fetch, RetryOptions};
+
+/// How the datasource asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrometheusOptions {
+    /// Label of a host's series that has its name.
+    pub fqdn_label: String,
+    /// Label of an instance's series that has its UUID.
+    pub instance_uuid_label: String,
+    /// Queries that fail.
+    pub retry: RetryOptions,
+}
+
+impl Default for PrometheusOptions {
+    fn default() -> Self {
+        Self {
+            fqdn_label: "fqdn".to_owned(),
+            instance_uuid_label: "resource".to_owned(),
+            retry: RetryOptions::default(),
+        }
+    }
+}
+
+/// Asks a Prometheus, as service type `metric-storage`.
+pub struct PrometheusDatasource {
+    fetch: Fetch,
+    options: PrometheusOptions,
+}
+
+/// Where a metric comes from.
+enum Source {
+    /// A query over hosts.
+    Hosts(String),
+    /// A query over instances.
+    Instances(String),
+    /// A query over instances that gives used CPUs; in percent of the instance's own CPUs, at most 100.
+    InstanceCpus(String),
+    /// The cluster data model itself.
+    Model(fn(&watcher_cluster::Instance) -> u64),
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    result: Vec<Series>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Series {
+    metric: HashMap<String, String>,
+    /// Time and value; Prometheus writes values as text.
+    value: (f64, String),
+}
+
+impl PrometheusDatasource {
+    /// A datasource that asks through `cloud`.
+    pub fn new(cloud: Arc<dyn CloudRequests>, options: PrometheusOptions) -> Self {
+        Self { fetch: Fetch { cloud, retry: options.retry }, options }
+    }
+
+    fn source(&self, query: &StatisticQuery) -> Option<Source> {
+        let (aggregate, opposite) = match query.aggregate {
+            Aggregate::Mean | Aggregate::Count => ("avg", "avg"),
+            Aggregate::Min => ("min", "max"),
+            Aggregate::Max => ("max", "min"),
+        };
+        // Prometheus takes whole units of time; part of a second more does not change a mean.
+        let period = format!("{:.0}s", query.period_s.ceil().max(1.0));
+        let (fqdn, uuid) = (&self.options.fqdn_label, &self.options.instance_uuid_label);
+        match (query.kind, query.metric.as_str()) {
+            (ResourceKind::ComputeNode, "host_cpu_usage") => Some(Source::Hosts(format!(
+                "100 - ({opposite} by ({fqdn}) (rate(node_cpu_seconds_total{{mode='idle'}}[{period}])) * 100)"
+            ))),
+            (ResourceKind::ComputeNode, "host_ram_usage") => Some(Source::Hosts(format!(
+                "(node_memory_MemTotal_bytes - {opposite}_over_time(node_memory_MemAvailable_bytes[{period}])) / 1024"
+            ))),
+            (ResourceKind::Instance, "instance_ram_usage") => {
+                Some(Source::Instances(format!("{aggregate}_over_time(ceilometer_memory_usage[{period}])")))
+            }
+            (ResourceKind::Instance, "instance_cpu_usage") => {
+                Some(Source::InstanceCpus(format!("{aggregate} by ({uuid}) (rate(ceilometer_cpu[{period}])) / 10e+8")))
+            }
+            (ResourceKind::Instance, "instance_ram_allocated") => Some(Source::Model(|instance| instance.memory_mib)),
+            (ResourceKind::Instance, "instance_root_disk_size") => Some(Source::Model(|instance| instance.disk_gib)),
+            _ => None,
+        }
+    }
+
+    async fn ask(&self, query: String, time: Timestamp) -> Result<Vec<Series>, Failure> {
+        let time = format!("{}.{:03}", time.timestamp(), time.timestamp_subsec_millis());
+        let parameters = vec![("query".to_owned(), query), ("time".to_owned(), time)];
+        let answer: Option<Answer> =
+            self.fetch.get("metric-storage", None, "/api/v1/query", parameters).await.map_err(|failure| Failure {
+                code: "datasource-unreachable".to_owned(),
+                message: format!("the datasource did not answer: {}", failure.message),
+                retryable: true,
+                blame: Blame::Service,
+            })?;
+        answer.map(|answer| answer.data.result).ok_or_else(|| {
+            Failure::new(Blame::Service, "datasource-unreachable", "the datasource has no query API at its address")
+        })
+    }
+}
+
+/// Rows and values of series, by the label that names the resource; later series of one resource are ignored.
+fn samples(series: Vec<Series>, label: &str, row: impl Fn(&str) -> Option<u32>) -> Samples {
+    let mut found: Vec<(u32, f64)> = series
+        .into_iter()
+        .filter_map(|series| {
+            let row = row(series.metric.get(label)?)?;
+            let value: f64 = series.value.1.parse().ok()?;
+            value.is_finite().then_some((row, value))
+        })
+        .collect();
+    found.sort_by_key(|&(row, _)| row);
+    found.dedup_by_key(|&mut (row, _)| row);
+    let (rows, values) = found.into_iter().unzip();
+    Samples { rows, values }
+}
+
+fn short(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+#[async_trait]
+impl Datasource for PrometheusDatasource {
+    #[tracing::instrument(name = "datasource.statistic", skip_all, fields(metric = query.metric))]
+    async fn statistic(
+        &self,
+        query: &StatisticQuery,
+        model: &ClusterDataModel,
+        time: Timestamp,
+    ) -> Result<Samples, Failure> {
+        let source = self.source(query).ok_or_else(|| {
+            let message = format!("the Prometheus datasource has no metric {} of {}", query.metric, query.kind);
+            Failure::new(Blame::Service, "metric-not-available", message)
+        })?;
+        let (nodes, instances) = (model.compute.nodes(), model.compute.instances());
+        match source {
+            Source::Hosts(text) => {
+                let rows: HashMap<&str, u32> = nodes.iter().map(|node| node.hostname.as_str()).zip(0..).collect();
+                let by_short: HashMap<&str, u32> = nodes.iter().map(|node| short(&node.hostname)).zip(0..).collect();
+                let row = |name: &str| rows.get(name).or_else(|| by_short.get(short(name))).copied();
+                Ok(samples(self.ask(text, time).await?, &self.options.fqdn_label, row))
+            }
+            Source::Instances(text) => {
+                let rows: HashMap<&str, u32> =
+                    instances.iter().map(|instance| instance.uuid.as_str()).zip(0..).collect();
+                let row = |uuid: &str| rows.get(uuid).copied();
+                Ok(samples(self.ask(text, time).await?, &self.options.instance_uuid_label, row))
+            }
+            Source::InstanceCpus(text) => {
+                let rows: HashMap<&str, u32> =
+                    instances.iter().map(|instance| instance.uuid.as_str()).zip(0..).collect();
+                let row = |uuid: &str| rows.get(uuid).copied();
+                let mut cpus = samples(self.ask(text, time).await?, &self.options.instance_uuid_label, row);
+                for (&row, value) in cpus.rows.iter().zip(&mut cpus.values) {
+                    let vcpus = instances[row as usize].vcpus;
+                    #[expect(clippy::cast_precision_loss, reason = "virtual CPUs are far below 2^53")]
+                    let percent_of_one = 100.0 / vcpus.max(1) as f64;
+                    *value = (*value * percent_of_one).min(100.0);
+                }
+                Ok(cpus)
+            }
+            Source::Model(of) => {
+                #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+                let values = instances.iter().map(|instance| of(instance) as f64).collect();
+                Ok(Samples { rows: (0..).take(instances.len()).collect(), values })
+            }
+        }
+    }
+
+    fn has(&self, metric: &str) -> bool {
+        matches!(
+            metric,
+            "host_cpu_usage"
+                | "host_ram_usage"
+                | "instance_cpu_usage"
+                | "instance_ram_usage"
+                | "instance_ram_allocated"
+                | "instance_root_disk_size"
+        )
+    }
+}
