@@ -84,7 +84,7 @@ impl Reference {
 
 impl Keystone {
     /// Makes a token.
-    pub(super) fn log_in(&mut self, body: Body, now: DateTime<Utc>) -> Result<Token, KeystoneError> {
+    pub(super) fn log_in(&mut self, body: &Body, now: DateTime<Utc>) -> Result<Token, KeystoneError> {
         let who = self.identify(&body.auth.identity, now)?;
         let scope = match (&who.credential, &body.auth.scope) {
             (Some((_, _, project)), _) => Scope::Project(*project),

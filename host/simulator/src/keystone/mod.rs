@@ -169,7 +169,7 @@ async fn log_in(
         ))
     })?;
     let mut keystone = app.keystone();
-    let token = keystone.log_in(body, app.now())?;
+    let token = keystone.log_in(&body, app.now())?;
     Ok(token_reply(&keystone, &token, StatusCode::CREATED, wants_catalog(query.as_deref())))
 }
 

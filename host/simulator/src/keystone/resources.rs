@@ -63,9 +63,9 @@ impl Filter {
 
 type Answer = Result<Response, KeystoneError>;
 
-fn list(app: &App, path: &str, name: &str, items: Vec<Value>) -> Response {
+fn list(app: &App, path: &str, name: &str, items: impl IntoIterator<Item = Value>) -> Response {
     let links = json!({"next": null, "self": format!("{}/{path}", app.endpoints.identity), "previous": null});
-    reply(StatusCode::OK, &json!({name: items, "links": links}))
+    reply(StatusCode::OK, &json!({name: items.into_iter().collect::<Value>(), "links": links}))
 }
 
 fn domain_view(app: &App) -> Value {
@@ -126,7 +126,7 @@ async fn projects(State(app): State<Arc<App>>, headers: HeaderMap, Query(filter)
     let keystone = app.keystone();
     keystone.require_admin(&headers, &app, "identity:list_projects")?;
     let views = keystone.directory.projects.iter().map(|project| project.view(&app.endpoints.identity));
-    Ok(list(&app, "projects", "projects", views.filter(|view| filter.takes(view)).collect()))
+    Ok(list(&app, "projects", "projects", views.filter(|view| filter.takes(view))))
 }
 
 async fn project(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
@@ -146,7 +146,7 @@ async fn users(State(app): State<Arc<App>>, headers: HeaderMap, Query(filter): Q
     let keystone = app.keystone();
     keystone.require_admin(&headers, &app, "identity:list_users")?;
     let views = keystone.directory.users.iter().map(|user| user.view(&app.endpoints.identity));
-    Ok(list(&app, "users", "users", views.filter(|view| filter.takes(view)).collect()))
+    Ok(list(&app, "users", "users", views.filter(|view| filter.takes(view))))
 }
 
 /// The user itself or an admin, and the index of the user.
@@ -183,7 +183,7 @@ async fn roles(State(app): State<Arc<App>>, headers: HeaderMap, Query(filter): Q
     let keystone = app.keystone();
     keystone.require_admin(&headers, &app, "identity:list_roles")?;
     let views = ROLES.iter().map(|name| role_view(name, &app.endpoints.identity));
-    Ok(list(&app, "roles", "roles", views.filter(|view| filter.takes(view)).collect()))
+    Ok(list(&app, "roles", "roles", views.filter(|view| filter.takes(view))))
 }
 
 async fn role(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
@@ -232,7 +232,7 @@ async fn role_assignments(State(app): State<Arc<App>>, headers: HeaderMap, Query
 async fn domains(State(app): State<Arc<App>>, headers: HeaderMap, Query(filter): Query<Filter>) -> Answer {
     app.keystone().require_admin(&headers, &app, "identity:list_domains")?;
     let views = vec![domain_view(&app)];
-    Ok(list(&app, "domains", "domains", views.into_iter().filter(|view| filter.takes(view)).collect()))
+    Ok(list(&app, "domains", "domains", views.into_iter().filter(|view| filter.takes(view))))
 }
 
 async fn domain(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
@@ -287,7 +287,7 @@ async fn services(State(app): State<Arc<App>>, headers: HeaderMap, Query(filter)
         filter.kind.as_ref().is_none_or(|kind| view["type"] == kind.as_str())
             && filter.name.as_ref().is_none_or(|name| view["name"] == name.as_str())
     };
-    let views = service_views(&keystone, &app).into_iter().filter(takes).collect();
+    let views = service_views(&keystone, &app).into_iter().filter(takes);
     Ok(list(&app, "services", "services", views))
 }
 

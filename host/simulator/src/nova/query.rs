@@ -1,5 +1,6 @@
 //! Query strings and pages.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -84,7 +85,8 @@ fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

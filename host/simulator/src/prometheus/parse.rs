@@ -158,13 +158,11 @@ impl Parser {
         self.expect("(")?;
         let mut labels = Vec::new();
         while !self.accept(")") {
-            match self.next() {
-                Some(Token::Word(label)) => labels.push(label),
-                _ => {
-                    self.at -= 1;
-                    return Err(self.unexpected("label"));
-                }
-            }
+            let Some(Token::Word(label)) = self.next() else {
+                self.at -= 1;
+                return Err(self.unexpected("label"));
+            };
+            labels.push(label);
             if !self.accept(",") {
                 self.expect(")")?;
                 break;

@@ -90,11 +90,11 @@ fn states_come_in_the_shares_asked_for() {
 fn there_is_work_for_a_consolidation() {
     let file = generate(&GenerateOptions { hosts: 50, instances: 500, ..GenerateOptions::default() });
     let claimed = claimed(&file);
-    let fill = |node: &NodeEntry| {
+    let share = |node: &NodeEntry| {
         let memory = claimed.get(node.hostname.as_str()).map_or(0, |sum| sum.1);
         whole(memory) / whole(node.memory)
     };
-    let fills: Vec<f64> = file.compute.nodes.iter().map(fill).collect();
+    let fills: Vec<f64> = file.compute.nodes.iter().map(share).collect();
     let mean = fills.iter().sum::<f64>() / 50.0;
     assert!((0.25..0.75).contains(&mean), "{mean}");
     assert!(fills.iter().filter(|fill| **fill < 0.3).count() >= 5);
