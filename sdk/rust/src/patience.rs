@@ -75,6 +75,7 @@ pub fn write(host: &dyn ActionHost, request: &Request, retries: Retries) -> Resu
 
 /// Waiting in steps that grow, so that a fast cloud is noticed fast and a slow one is not asked too often.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the postfix is their unit")]
 pub struct Poll {
     next_ms: u64,
     interval_ms: u64,
