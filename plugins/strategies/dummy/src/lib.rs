@@ -27,7 +27,9 @@ impl Strategy for Dummy {
 
     fn describe() -> StrategyDescription {
         StrategyDescription::new("dummy", "0.1.0", "Dummy strategy", Goal::new("dummy", "Dummy goal"), "weight")
-            .description("Proposes two actions that log a message and one that sleeps, to show that audits and plans work.")
+            .description(
+                "Proposes two actions that log a message and one that sleeps, to show that audits and plans work.",
+            )
             .parameters(json!({
                 "properties": {
                     "para1": {
