@@ -66,25 +66,6 @@ fn a_node_without_disk_is_full_and_no_error() {
 }
 
 #[test]
-fn an_instance_that_moves_twice_gets_one_migration_behind_the_others() {
-    // The first node empties onto the second, which then empties onto the third.
-    let nodes = [node("low"), node("middle"), node("high")];
-    let mut instances = vec![instance("a", "low", 1), instance("b", "low", 1)];
-    instances.extend([instance("c", "middle", 3), instance("d", "high", 5)]);
-    let metrics = json!({"instance": {
-        "a": {"instance_cpu_usage": 100.0, "instance_ram_usage": 6000.0}, "b": {"instance_cpu_usage": 90.0},
-        "c": {"instance_cpu_usage": 100.0, "instance_ram_usage": 8000.0}, "d": {"instance_cpu_usage": 100.0, "instance_ram_usage": 2000.0},
-    }});
-    let solution = decide(&host(&nodes, &instances, &metrics));
-    let migrations = actions(&solution).into_iter().filter(|action| action.starts_with("migrate")).count();
-    assert_eq!(indicator(&solution, "instance_migrations_count"), u32::try_from(migrations).ok().map(f64::from));
-    for instance in ["a", "b", "c"] {
-        let moves = solution.actions.iter().filter(|action| action.resource_id == instance).count();
-        assert!(moves <= 1, "{:?}", actions(&solution));
-    }
-}
-
-#[test]
 fn excluded_instances_stay() {
     let mut pinned = instance("a", "low", 1);
     pinned["watcher_exclude"] = json!(true);
