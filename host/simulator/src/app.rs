@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, StatusCode, Uri};
+use serde::Serialize;
 use serde_json::{Value, json};
 use watcher_cluster::ClusterFile;
 
@@ -168,5 +169,16 @@ pub(crate) fn error(path: &str, status: StatusCode, message: &str) -> Response {
 
 /// A JSON answer.
 pub(crate) fn reply(status: StatusCode, body: &Value) -> Response {
-    (status, [(http::header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    reply_with(status, body)
+}
+
+/// A JSON answer from a structure.
+pub(crate) fn reply_with(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(text) => (status, [(http::header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }

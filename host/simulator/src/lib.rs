@@ -5,8 +5,24 @@
 //! change the cloud; faults can be switched on by option or through `/simulator/faults`.
 //!
 //! This crate knows nothing of the service it is used to test: it shares only the cluster file with it, so the two
-//! cannot be wrong together. Read [`options`] first, then [`cloud`](crate) (the state machine, free of HTTP), then one
+//! cannot be wrong together. Read `options.rs` first, then `cloud/` (the state machine, free of HTTP), then one
 //! service.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), watcher_simulator::SimulatorError> {
+//! use watcher_simulator::{GenerateOptions, Simulator, SimulatorOptions, generate};
+//!
+//! let file = generate(&GenerateOptions { hosts: 10, instances: 100, ..GenerateOptions::default() });
+//! let cloud = Simulator::new(file, SimulatorOptions::default()).start().await?;
+//! let auth_url = &cloud.endpoints().identity;
+//! # let _ = auth_url;
+//! cloud.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Users: `admin` (project `admin`), `watcher` (project `service`, both with role admin), `alice` and `rita` (member and
+//! reader of `alpha`), `bob` (member of `beta`); all in domain `default`, with the password `NAME-password`.
 
 mod admin;
 mod app;

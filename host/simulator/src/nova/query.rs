@@ -92,7 +92,14 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Adds the link to the next page to a body, when the page is full. Like Nova, it does not look whether more follows.
+/// The links to the next page, when the page is full. Like Nova, it does not look whether more follows. `page` is the
+/// limit and what was given.
+pub(super) fn next_link(params: &Params, url: &str, page: (usize, usize), last: Option<&str>) -> Option<Value> {
+    let (limit, given) = page;
+    last.filter(|_| limit > 0 && given == limit).map(|last| params.next_link(url, last))
+}
+
+/// Adds the links to the next page to a body, if there are any.
 pub(super) fn add_next_link(
     body: &mut Value,
     name: &str,
@@ -101,11 +108,7 @@ pub(super) fn add_next_link(
     page: (usize, usize),
     last: Option<&str>,
 ) {
-    let (limit, given) = page;
-    if limit > 0
-        && given == limit
-        && let Some(last) = last
-    {
-        body[name] = params.next_link(url, last);
+    if let Some(links) = next_link(params, url, page, last) {
+        body[name] = links;
     }
 }

@@ -1,7 +1,8 @@
-//! What Nova says about a server.
+//! What Nova says about a server. Structures instead of JSON values: a page has a thousand of them.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::version::Version;
 use crate::app::App;
@@ -13,123 +14,268 @@ fn time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn links(app: &App, uuid: &str) -> Value {
-    json!([
-        {"rel": "self", "href": format!("{}/servers/{uuid}", app.endpoints.compute)},
-        {"rel": "bookmark", "href": format!("{}/compute/servers/{uuid}", app.endpoints.base)},
-    ])
-}
-
 /// The name of a server on its hypervisor.
 pub(super) fn instance_name(uuid: &str) -> String {
     format!("instance-{}", &ids::derived_hex("name", uuid)[..8])
 }
 
+#[derive(Debug, Serialize)]
+struct Link {
+    rel: &'static str,
+    href: String,
+}
+
+fn links(app: &App, uuid: &str) -> [Link; 2] {
+    [
+        Link { rel: "self", href: format!("{}/servers/{uuid}", app.endpoints.compute) },
+        Link { rel: "bookmark", href: format!("{}/compute/servers/{uuid}", app.endpoints.base) },
+    ]
+}
+
 /// One line of `GET /servers`.
-pub(super) fn brief(app: &App, server: &Server) -> Value {
-    json!({"id": server.entry.uuid, "name": server.name(), "links": links(app, &server.entry.uuid)})
+#[derive(Debug, Serialize)]
+pub(super) struct Brief<'a> {
+    id: &'a str,
+    name: &'a str,
+    links: [Link; 2],
 }
 
-fn flavor(app: &App, flavor: &Flavor, version: Version) -> Value {
-    if version.since(47) {
-        return json!({
-            "vcpus": flavor.size.vcpus,
-            "ram": flavor.size.memory_mib,
-            "disk": flavor.size.disk_gib,
-            "ephemeral": 0,
-            "swap": 0,
-            "original_name": flavor.name,
-            "extra_specs": flavor.extra_specs,
-        });
+impl<'a> Brief<'a> {
+    pub(super) fn new(app: &App, server: &'a Server) -> Self {
+        Self { id: &server.entry.uuid, name: server.name(), links: links(app, &server.entry.uuid) }
     }
-    let href = format!("{}/compute/flavors/{}", app.endpoints.base, flavor.id);
-    json!({"id": flavor.id, "links": [{"rel": "bookmark", "href": href}]})
 }
 
-/// All of a server that this user may see in this version.
-pub(super) fn full(app: &App, cloud: &Cloud, server: &Server, version: Version, actor: &Actor) -> Value {
-    let host = server.host.map(|index| &cloud.hosts()[index]);
-    let uuid = &server.entry.uuid;
-    let image = ids::derived("image", "default");
-    let mut view = Map::with_capacity(56);
-    let mut put = |name: &str, value: Value| {
-        view.insert(name.to_owned(), value);
-    };
-    put("id", uuid.clone().into());
-    put("name", server.name().into());
-    put("status", server.status().into());
-    put("tenant_id", server.project.clone().into());
-    put("user_id", ids::derived_hex("owner", &server.project).into());
-    put("metadata", server.entry.metadata.clone().into());
-    put("hostId", host.map_or_else(String::new, |host| ids::host_id(&server.project, host.name())).into());
-    let href = format!("{}/compute/images/{image}", app.endpoints.base);
-    put("image", json!({"id": image, "links": [{"rel": "bookmark", "href": href}]}));
-    put("flavor", flavor(app, &cloud.flavors()[server.flavor], version));
-    put("created", time(server.created).into());
-    put("updated", time(server.updated).into());
-    put("addresses", json!({}));
-    put("accessIPv4", "".into());
-    put("accessIPv6", "".into());
-    put("links", links(app, uuid));
-    put("OS-DCF:diskConfig", "MANUAL".into());
-    if matches!(server.status(), "ACTIVE" | "BUILD" | "MIGRATING" | "RESIZE" | "VERIFY_RESIZE" | "REVERT_RESIZE") {
-        put("progress", 0.into());
+#[derive(Debug, Serialize)]
+struct Image {
+    id: String,
+    links: [Link; 1],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum FlavorView<'a> {
+    /// Since 2.47: as it was when the server was made.
+    Embedded {
+        vcpus: u64,
+        ram: u64,
+        disk: u64,
+        ephemeral: u64,
+        swap: u64,
+        original_name: &'a str,
+        extra_specs: &'a Map<String, Value>,
+    },
+    Reference {
+        id: &'a str,
+        links: [Link; 1],
+    },
+}
+
+impl<'a> FlavorView<'a> {
+    fn new(app: &App, flavor: &'a Flavor, version: Version) -> Self {
+        if version.since(47) {
+            return Self::Embedded {
+                vcpus: flavor.size.vcpus,
+                ram: flavor.size.memory_mib,
+                disk: flavor.size.disk_gib,
+                ephemeral: 0,
+                swap: 0,
+                original_name: &flavor.name,
+                extra_specs: &flavor.extra_specs,
+            };
+        }
+        let href = format!("{}/compute/flavors/{}", app.endpoints.base, flavor.id);
+        Self::Reference { id: &flavor.id, links: [Link { rel: "bookmark", href }] }
     }
-    put("OS-EXT-AZ:availability_zone", host.map_or(DEFAULT_ZONE, |host| &host.zone).into());
-    put("config_drive", "".into());
-    put("key_name", Value::Null);
-    put("OS-SRV-USG:launched_at", time(server.created).trim_end_matches('Z').into());
-    put("OS-SRV-USG:terminated_at", Value::Null);
-    put("OS-EXT-STS:task_state", server.task_state.into());
-    put("OS-EXT-STS:vm_state", server.vm_state.as_ref().into());
-    put("OS-EXT-STS:power_state", server.power_state().into());
-    put("os-extended-volumes:volumes_attached", json!([]));
-    put("security_groups", json!([{"name": "default"}]));
-    if let Some((when, message)) = &server.fault {
-        put("fault", json!({"code": 500, "created": time(*when), "message": message}));
-    }
-    if actor.admin {
-        let name = host.map_or(Value::Null, |host| host.name().into());
-        put("OS-EXT-SRV-ATTR:host", name.clone());
-        put("OS-EXT-SRV-ATTR:hypervisor_hostname", name);
-        put("OS-EXT-SRV-ATTR:instance_name", instance_name(uuid).into());
-        if version.since(3) {
-            put("OS-EXT-SRV-ATTR:hostname", server.name().to_lowercase().into());
-            put("OS-EXT-SRV-ATTR:reservation_id", format!("r-{}", &ids::derived_hex("reservation", uuid)[..8]).into());
-            put("OS-EXT-SRV-ATTR:launch_index", 0.into());
-            put("OS-EXT-SRV-ATTR:kernel_id", "".into());
-            put("OS-EXT-SRV-ATTR:ramdisk_id", "".into());
-            put("OS-EXT-SRV-ATTR:root_device_name", "/dev/vda".into());
-            put("OS-EXT-SRV-ATTR:user_data", Value::Null);
+}
+
+#[derive(Debug, Serialize)]
+struct SecurityGroup {
+    name: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Fault<'a> {
+    code: u16,
+    created: String,
+    message: &'a str,
+}
+
+/// What only an admin sees.
+#[derive(Debug, Serialize)]
+struct AdminFields<'a> {
+    #[serde(rename = "OS-EXT-SRV-ATTR:host")]
+    host: Option<&'a str>,
+    #[serde(rename = "OS-EXT-SRV-ATTR:hypervisor_hostname")]
+    hypervisor_hostname: Option<&'a str>,
+    #[serde(rename = "OS-EXT-SRV-ATTR:instance_name")]
+    instance_name: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    since_3: Option<BootFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_status: Option<&'static str>,
+}
+
+/// What came with 2.3.
+#[derive(Debug, Serialize)]
+struct BootFields {
+    #[serde(rename = "OS-EXT-SRV-ATTR:hostname")]
+    hostname: String,
+    #[serde(rename = "OS-EXT-SRV-ATTR:reservation_id")]
+    reservation_id: String,
+    #[serde(rename = "OS-EXT-SRV-ATTR:launch_index")]
+    launch_index: u32,
+    #[serde(rename = "OS-EXT-SRV-ATTR:kernel_id")]
+    kernel_id: &'static str,
+    #[serde(rename = "OS-EXT-SRV-ATTR:ramdisk_id")]
+    ramdisk_id: &'static str,
+    #[serde(rename = "OS-EXT-SRV-ATTR:root_device_name")]
+    root_device_name: &'static str,
+    #[serde(rename = "OS-EXT-SRV-ATTR:user_data")]
+    user_data: (),
+}
+
+/// All of a server that one user may see in one version. What is skipped when `None` does not exist in that version.
+#[derive(Debug, Serialize)]
+pub(super) struct Full<'a> {
+    id: &'a str,
+    name: &'a str,
+    status: &'static str,
+    tenant_id: &'a str,
+    user_id: String,
+    metadata: &'a Map<String, Value>,
+    #[serde(rename = "hostId")]
+    host_id: String,
+    image: Image,
+    flavor: FlavorView<'a>,
+    created: String,
+    updated: String,
+    addresses: Map<String, Value>,
+    #[serde(rename = "accessIPv4")]
+    access_ipv4: &'static str,
+    #[serde(rename = "accessIPv6")]
+    access_ipv6: &'static str,
+    links: [Link; 2],
+    #[serde(rename = "OS-DCF:diskConfig")]
+    disk_config: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<u8>,
+    #[serde(rename = "OS-EXT-AZ:availability_zone")]
+    availability_zone: &'a str,
+    config_drive: &'static str,
+    key_name: (),
+    #[serde(rename = "OS-SRV-USG:launched_at")]
+    launched_at: String,
+    #[serde(rename = "OS-SRV-USG:terminated_at")]
+    terminated_at: (),
+    #[serde(rename = "OS-EXT-STS:task_state")]
+    task_state: Option<&'static str>,
+    #[serde(rename = "OS-EXT-STS:vm_state")]
+    vm_state: &'a str,
+    #[serde(rename = "OS-EXT-STS:power_state")]
+    power_state: u8,
+    #[serde(rename = "os-extended-volumes:volumes_attached")]
+    volumes_attached: [(); 0],
+    security_groups: [SecurityGroup; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault<'a>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    admin: Option<AdminFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<[(); 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_image_certificates: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked_reason: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned_availability_zone: Option<Value>,
+    /// Only of a single server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server_groups: Option<[(); 0]>,
+}
+
+impl<'a> Full<'a> {
+    pub(super) fn new(app: &App, cloud: &'a Cloud, server: &'a Server, version: Version, actor: &Actor) -> Self {
+        let host = server.host.map(|index| &cloud.hosts()[index]);
+        let uuid = &server.entry.uuid;
+        let image = ids::derived("image", "default").to_string();
+        let image_href = format!("{}/compute/images/{image}", app.endpoints.base);
+        let created = time(server.created);
+        let status = server.status();
+        let has_progress =
+            matches!(status, "ACTIVE" | "BUILD" | "MIGRATING" | "RESIZE" | "VERIFY_RESIZE" | "REVERT_RESIZE");
+        Self {
+            id: uuid,
+            name: server.name(),
+            status,
+            tenant_id: &server.project,
+            user_id: ids::derived_hex("owner", &server.project),
+            metadata: &server.entry.metadata,
+            host_id: host.map_or_else(String::new, |host| ids::host_id(&server.project, host.name())),
+            image: Image { id: image, links: [Link { rel: "bookmark", href: image_href }] },
+            flavor: FlavorView::new(app, &cloud.flavors()[server.flavor], version),
+            launched_at: created.trim_end_matches('Z').to_owned(),
+            created,
+            updated: time(server.updated),
+            addresses: Map::new(),
+            access_ipv4: "",
+            access_ipv6: "",
+            links: links(app, uuid),
+            disk_config: "MANUAL",
+            progress: has_progress.then_some(0),
+            availability_zone: host.map_or(DEFAULT_ZONE, |host| &host.zone),
+            config_drive: "",
+            key_name: (),
+            terminated_at: (),
+            task_state: server.task_state,
+            vm_state: &server.vm_state,
+            power_state: server.power_state(),
+            volumes_attached: [],
+            security_groups: [SecurityGroup { name: "default" }],
+            fault: server.fault.as_ref().map(|(when, message)| Fault { code: 500, created: time(*when), message }),
+            admin: actor.admin.then(|| AdminFields::new(cloud, server, version)),
+            locked: version.since(9).then_some(server.locked),
+            description: version.since(19).then_some(()),
+            tags: version.since(26).then_some([]),
+            trusted_image_certificates: version.since(63).then_some(()),
+            locked_reason: version.since(73).then_some(()),
+            pinned_availability_zone: version
+                .since(96)
+                .then(|| server.entry.pinned_az.as_deref().filter(|zone| !zone.is_empty()).into()),
+            server_groups: None,
         }
     }
-    if version.since(9) {
-        put("locked", server.locked.into());
-    }
-    if version.since(16) && actor.admin {
-        let status = match host {
+}
+
+impl<'a> AdminFields<'a> {
+    fn new(cloud: &'a Cloud, server: &'a Server, version: Version) -> Self {
+        let host = server.host.map(|index| &cloud.hosts()[index]);
+        let name = host.map(crate::cloud::Host::name);
+        let uuid = &server.entry.uuid;
+        let host_status = match host {
             None => "",
             Some(host) if !host.is_up() => "DOWN",
             Some(host) if host.disabled => "MAINTENANCE",
             Some(_) => "UP",
         };
-        put("host_status", status.into());
+        Self {
+            host: name,
+            hypervisor_hostname: name,
+            instance_name: instance_name(uuid),
+            since_3: version.since(3).then(|| BootFields {
+                hostname: server.name().to_lowercase(),
+                reservation_id: format!("r-{}", &ids::derived_hex("reservation", uuid)[..8]),
+                launch_index: 0,
+                kernel_id: "",
+                ramdisk_id: "",
+                root_device_name: "/dev/vda",
+                user_data: (),
+            }),
+            host_status: version.since(16).then_some(host_status),
+        }
     }
-    if version.since(19) {
-        put("description", Value::Null);
-    }
-    if version.since(26) {
-        put("tags", json!([]));
-    }
-    if version.since(63) {
-        put("trusted_image_certificates", Value::Null);
-    }
-    if version.since(73) {
-        put("locked_reason", Value::Null);
-    }
-    if version.since(96) {
-        let zone = server.entry.pinned_az.as_deref().filter(|zone| !zone.is_empty());
-        put("pinned_availability_zone", zone.into());
-    }
-    Value::Object(view)
 }

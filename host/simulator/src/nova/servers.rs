@@ -8,13 +8,14 @@ use axum::routing::get;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use regex::Regex;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::query::{Params, add_next_link};
-use super::server_view::{brief, full};
+use super::query::{Params, next_link};
+use super::server_view::{Brief, Full};
 use super::version::Version;
 use super::{Answer, NovaError, require_admin};
-use crate::app::{App, reply};
+use crate::app::{App, reply_with};
 use crate::cloud::{Actor, Cloud, Refusal, Server};
 
 pub(super) fn router() -> Router<Arc<App>> {
@@ -194,15 +195,28 @@ fn many(app: &App, actor: &Actor, version: Version, params: &Params, detail: boo
     };
     let page: Vec<&Server> =
         filter.candidates(&cloud, start).filter(|server| filter.takes(&cloud, server)).take(limit).collect();
-    let views: Vec<Value> = page
-        .iter()
-        .map(|server| if detail { full(app, &cloud, server, version, actor) } else { brief(app, server) })
-        .collect();
-    let mut body = json!({"servers": views});
     let url = format!("{}/servers{}", app.endpoints.compute, if detail { "/detail" } else { "" });
     let last = page.last().map(|server| server.entry.uuid.as_str());
-    add_next_link(&mut body, "servers_links", params, &url, (limit, page.len()), last);
-    Ok(reply(StatusCode::OK, &body))
+    let servers_links = next_link(params, &url, (limit, page.len()), last);
+    Ok(if detail {
+        let servers = page.iter().map(|server| Full::new(app, &cloud, server, version, actor)).collect();
+        reply_with(StatusCode::OK, &Page { servers, servers_links })
+    } else {
+        let servers = page.iter().map(|server| Brief::new(app, server)).collect();
+        reply_with(StatusCode::OK, &Page { servers, servers_links })
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct Page<T> {
+    servers: Vec<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    servers_links: Option<Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct One<T> {
+    server: T,
 }
 
 /// The server with this id, if the user may see it.
@@ -223,9 +237,7 @@ async fn show(
 ) -> Answer {
     let cloud = app.cloud();
     let server = &cloud.servers()[visible(&cloud, &actor, &id)?];
-    let mut view = full(&app, &cloud, server, *version, &actor);
-    if version.since(71) {
-        view["server_groups"] = json!([]);
-    }
-    Ok(reply(StatusCode::OK, &json!({"server": view})))
+    let mut view = Full::new(&app, &cloud, server, *version, &actor);
+    view.server_groups = version.since(71).then_some([]);
+    Ok(reply_with(StatusCode::OK, &One { server: view }))
 }
