@@ -1,0 +1,68 @@
+//! What runs of audits saw.
+
+use watcher_domain::recording::Recording;
+use watcher_domain::{ActionPlanId, AuditId, Timestamp};
+
+use crate::error::{Error, Result};
+use crate::select::Select;
+use crate::store::Tx;
+use crate::value::Place;
+
+/// Largest recording that is read back, in bytes of JSON. A hundred metrics of a hundred thousand instances are a tenth of it.
+const LARGEST: usize = 1 << 30;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    content: Vec<u8>,
+}
+
+impl TryFrom<Row> for Recording {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let json = unpack(&row.content)?;
+        serde_json::from_slice(&json).map_err(|_| Place { table: "recordings", id: row.id }.corrupt("content"))
+    }
+}
+
+/// Decompresses without trusting what the bytes say about their size.
+fn unpack(content: &[u8]) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+
+    let mut json = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(content).map_err(Error::Io)?;
+    decoder.take(LARGEST as u64).read_to_end(&mut json).map_err(Error::Io)?;
+    Ok(json)
+}
+
+/// Keeps the recording of a run. It belongs to the project of the audit.
+///
+/// # Errors
+/// [`Error::Reference`] if the audit, the plan or the snapshot are not there.
+pub async fn insert(
+    tx: &mut Tx,
+    audit: AuditId,
+    action_plan: Option<ActionPlanId>,
+    recording: &Recording,
+    now: Timestamp,
+) -> Result<()> {
+    let content = zstd::bulk::compress(&serde_json::to_vec(recording)?, 1).map_err(Error::Io)?;
+    let sql = "INSERT INTO recordings (project_id, audit_id, action_plan_id, snapshot_id, content, created_at) \
+               VALUES ((SELECT project_id FROM audits WHERE uuid = $1), $1, $2, $3, $4, $5)";
+    let plan = action_plan.map(|plan| plan.0);
+    execute!(tx, sql, audit.0, plan, recording.snapshot_id.0, content.as_slice(), now)?;
+    Ok(())
+}
+
+/// The recording of the last run of an audit.
+pub async fn get(tx: &mut Tx, audit: AuditId) -> Result<Option<Recording>> {
+    let select = Select::new("id, content", "recordings").filter("audit_id = ?", audit.0);
+    select.then("ORDER BY id DESC").first::<Row, _>(tx).await
+}
+
+/// The recording of the run that recommended a plan.
+pub async fn of_plan(tx: &mut Tx, plan: ActionPlanId) -> Result<Option<Recording>> {
+    let select = Select::new("id, content", "recordings").filter("action_plan_id = ?", plan.0);
+    select.then("ORDER BY id DESC").first::<Row, _>(tx).await
+}

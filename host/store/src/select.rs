@@ -1,0 +1,192 @@
+//! Queries whose text depends on what is asked for.
+
+use std::fmt::Write as _;
+
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::page::{Page, SortDir, SortKey};
+use crate::reference::Visibility;
+use crate::store::Tx;
+
+/// A value in a query.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Integer(i64),
+    Uuid(Uuid),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<Uuid> for Value {
+    fn from(value: Uuid) -> Self {
+        Self::Uuid(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(value.to_owned())
+    }
+}
+
+/// A row of either driver.
+pub(crate) trait AnyRow: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin> AnyRow for T {}
+
+/// A `SELECT` under construction. Its text is made of literals of this crate only; everything else is a bound value.
+pub(crate) struct Select {
+    text: String,
+    values: Vec<Value>,
+    has_condition: bool,
+}
+
+impl Select {
+    pub(crate) fn new(columns: &str, from: &str) -> Self {
+        Self { text: format!("SELECT {columns} FROM {from}"), values: Vec::new(), has_condition: false }
+    }
+
+    /// Adds a condition; a `?` in it stands for the value.
+    pub(crate) fn filter(mut self, condition: &'static str, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        let place = format!("${}", self.values.len());
+        self.and(&condition.replace('?', &place));
+        self
+    }
+
+    /// Adds a condition if there is a value for it.
+    pub(crate) fn filter_some(self, condition: &'static str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.filter(condition, value),
+            None => self,
+        }
+    }
+
+    /// Adds the condition that a column has one of these values.
+    pub(crate) fn among(mut self, column: &str, values: impl Iterator<Item = Uuid>) -> Self {
+        let places: Vec<String> = values
+            .map(|value| {
+                self.values.push(value.into());
+                format!("${}", self.values.len())
+            })
+            .collect();
+        self.and(&if places.is_empty() { "1 = 0".to_owned() } else { format!("{column} IN ({})", places.join(", ")) });
+        self
+    }
+
+    /// Adds a condition without values.
+    pub(crate) fn only(mut self, condition: &str) -> Self {
+        self.and(condition);
+        self
+    }
+
+    pub(crate) fn not_deleted(self, show_deleted: bool) -> Self {
+        if show_deleted { self } else { self.only("deleted = 0") }
+    }
+
+    pub(crate) fn visible(self, visible: &Visibility) -> Self {
+        match visible {
+            Visibility::All => self,
+            Visibility::Project(project) => self.filter("(project_id IS NULL OR project_id = ?)", project.0.as_str()),
+        }
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.text.push_str(if self.has_condition { " AND " } else { " WHERE " });
+        self.text.push_str(condition);
+        self.has_condition = true;
+    }
+
+    /// Adds what comes after the conditions.
+    pub(crate) fn then(mut self, text: &str) -> Self {
+        self.text.push(' ');
+        self.text.push_str(text);
+        self
+    }
+
+    /// Cuts a page out of a table whose serial number is `id`. `marker_is` says which row the marker is, with a `?` for its value.
+    pub(crate) fn page<S: SortKey, M: Copy + Into<Value>>(
+        mut self,
+        table: &str,
+        marker_is: &str,
+        page: &Page<S, M>,
+    ) -> Self {
+        let (expression, nullable) = page.sort.expression();
+        let (after, direction) = match page.dir {
+            SortDir::Asc => (">", "ASC"),
+            SortDir::Desc => ("<", "DESC"),
+        };
+        if let Some(marker) = page.marker {
+            self.values.push(marker.into());
+            let marker = format!("FROM {table} WHERE {}", marker_is.replace('?', &format!("${}", self.values.len())));
+            let (value, serial) = (format!("(SELECT {expression} {marker})"), format!("(SELECT id {marker})"));
+            self.and(&match (expression, nullable, page.dir) {
+                ("id", ..) => format!("id {after} {serial}"),
+                (_, false, _) => format!("({expression}, id) {after} ({value}, {serial})"),
+                (_, true, SortDir::Asc) => format!(
+                    "({expression} > {value} OR (({expression} IS NULL) = ({value} IS NULL) \
+                     AND ({expression} = {value} OR {expression} IS NULL) AND id > {serial}) \
+                     OR ({expression} IS NOT NULL AND {value} IS NULL AND {serial} IS NOT NULL))"
+                ),
+                (_, true, SortDir::Desc) => format!(
+                    "({expression} < {value} OR (({expression} IS NULL) = ({value} IS NULL) \
+                     AND ({expression} = {value} OR {expression} IS NULL) AND id < {serial}) \
+                     OR ({expression} IS NULL AND {value} IS NOT NULL))"
+                ),
+            });
+        }
+        // The databases differ in where rows without a value go unless told.
+        let nulls = match (nullable, page.dir) {
+            (false, _) => "",
+            (true, SortDir::Asc) => " NULLS FIRST",
+            (true, SortDir::Desc) => " NULLS LAST",
+        };
+        let _ = write!(self.text, " ORDER BY ");
+        if expression != "id" {
+            let _ = write!(self.text, "{expression} {direction}{nulls}, ");
+        }
+        let _ = write!(self.text, "id {direction} LIMIT {}", page.limit);
+        self
+    }
+
+    pub(crate) async fn fetch_all<R: AnyRow>(self, tx: &mut Tx) -> Result<Vec<R>> {
+        let Self { text, values, .. } = self;
+        Ok(on_backend!(tx, |conn| {
+            let mut query = sqlx::query_as::<_, R>(AssertSqlSafe(text));
+            for value in values {
+                query = match value {
+                    Value::Integer(value) => query.bind(value),
+                    Value::Uuid(value) => query.bind(value),
+                    Value::Text(value) => query.bind(value),
+                    Value::Bytes(value) => query.bind(value),
+                };
+            }
+            query.fetch_all(conn).await?
+        }))
+    }
+
+    /// All rows, each as what the domain calls it.
+    pub(crate) async fn all<R: AnyRow, T: TryFrom<R, Error = crate::Error>>(self, tx: &mut Tx) -> Result<Vec<T>> {
+        self.fetch_all::<R>(tx).await?.into_iter().map(T::try_from).collect()
+    }
+
+    /// The first row, as what the domain calls it.
+    pub(crate) async fn first<R: AnyRow, T: TryFrom<R, Error = crate::Error>>(self, tx: &mut Tx) -> Result<Option<T>> {
+        self.then("LIMIT 1").fetch_all::<R>(tx).await?.into_iter().next().map(T::try_from).transpose()
+    }
+}

@@ -1,0 +1,61 @@
+//! What reading is the same for in every table of a noun.
+
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::page::{Page, SortKey};
+use crate::reference::{Reference, Visibility};
+use crate::select::{AnyRow, Select};
+use crate::store::Tx;
+
+/// A table of a noun with `id`, `uuid` and `deleted`.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static str,
+    /// Whether it has a column `name`.
+    pub(crate) named: bool,
+}
+
+impl Table {
+    pub(crate) fn select(&self) -> Select {
+        Select::new(self.columns, self.name)
+    }
+
+    /// The row with a UUID, soft-deleted or not.
+    pub(crate) async fn get<R: AnyRow, T: TryFrom<R, Error = Error>>(
+        &self,
+        tx: &mut Tx,
+        id: Uuid,
+    ) -> Result<Option<T>> {
+        self.select().filter("uuid = ?", id).first(tx).await
+    }
+
+    /// The row that a caller refers to. Of several with its name the one that is not deleted, of the caller's own project, or last
+    /// made, in this order.
+    pub(crate) async fn find<R: AnyRow, T: TryFrom<R, Error = Error>>(
+        &self,
+        tx: &mut Tx,
+        reference: &Reference,
+        show_deleted: bool,
+        visible: &Visibility,
+    ) -> Result<Option<T>> {
+        let select = match reference {
+            Reference::Serial(serial) => self.select().filter("id = ?", *serial),
+            Reference::Uuid(uuid) => self.select().filter("uuid = ?", *uuid),
+            Reference::Name(name) if self.named => self.select().filter("name = ?", name.as_str()),
+            Reference::Name(_) => return Ok(None),
+        };
+        let select = select.not_deleted(show_deleted).visible(visible);
+        select.then("ORDER BY CASE WHEN deleted = 0 THEN 0 ELSE 1 END, project_id IS NULL, id DESC").first(tx).await
+    }
+
+    /// A page of what `filtered` selects.
+    pub(crate) async fn list<R: AnyRow, T: TryFrom<R, Error = Error>, S: SortKey>(
+        &self,
+        tx: &mut Tx,
+        filtered: Select,
+        page: &Page<S>,
+    ) -> Result<Vec<T>> {
+        filtered.not_deleted(page.show_deleted).page(self.name, "uuid = ?", page).all(tx).await
+    }
+}
