@@ -1,1 +1,34 @@
-//! The REST API of service type infra-optim.
+//! The REST API of service type infra-optim: what clients of Watcher speak.
+//!
+//! [`router`] puts it together. One directory per resource below `v1`, one file per operation; a handler reads its request, records
+//! what is wanted in the database, says so on the bus and answers. It never computes. Read `error` for what is answered instead of a
+//! result, and `docs/compatibility.md` for where the answers differ from the original's.
+
+mod arguments;
+mod auth;
+mod body;
+mod context;
+mod error;
+mod invalid;
+mod link;
+mod microversion;
+mod openapi;
+mod parameters;
+mod patch;
+mod patched;
+mod path;
+mod policy;
+mod request_id;
+mod router;
+mod scope;
+mod state;
+mod text;
+mod time;
+mod v1;
+mod versions;
+
+pub use auth::{AuthError, Authentication, Caller, TokenCheck};
+pub use openapi::document as openapi_document;
+pub use policy::{Check, Policy, Rule};
+pub use router::router;
+pub use state::{ApiOptions, ApiState, Probe, ProbeError, Requirements};

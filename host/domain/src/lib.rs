@@ -14,6 +14,7 @@ pub mod efficacy;
 pub mod failure;
 pub mod goal;
 pub mod id;
+pub mod interval;
 pub mod journal;
 pub mod limits;
 pub mod metric;

@@ -1,0 +1,57 @@
+//! What every operation knows about its request before it looks at path, query and body.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
+use axum::http::request::Parts;
+use watcher_store::Visibility;
+
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::link::Base;
+use crate::microversion::Microversion;
+use crate::policy::Rule;
+use crate::state::ApiState;
+
+const SHOW_DELETED: HeaderName = HeaderName::from_static("x-show-deleted");
+
+/// A request as far as all operations are concerned.
+pub(crate) struct Context {
+    /// The shared state.
+    pub(crate) api: ApiState,
+    /// Who calls.
+    pub(crate) caller: Caller,
+    /// The microversion it is answered in.
+    pub(crate) version: Microversion,
+    /// Start of links.
+    pub(crate) base: Base,
+    /// Whether soft-deleted rows are shown.
+    pub(crate) show_deleted: bool,
+}
+
+impl Context {
+    /// Which rows the caller sees: an administrator all, others those of their project and those of nobody.
+    pub(crate) fn visibility(&self) -> Visibility {
+        match &self.caller.project_id {
+            _ if self.caller.is_admin() => Visibility::All,
+            Some(project) => Visibility::Project(project.clone()),
+            None => Visibility::Project(watcher_domain::ProjectId(String::new())),
+        }
+    }
+
+    /// Refuses if the policy does.
+    pub(crate) fn enforce(&self, rule: Rule) -> Result<(), ApiError> {
+        self.api.policy.enforce(rule, &self.caller)
+    }
+}
+
+impl FromRequestParts<ApiState> for Context {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
+        let version = parts.extensions.get::<Microversion>().copied().unwrap_or(Microversion::LOWEST);
+        let show_deleted = parts.headers.get(SHOW_DELETED).is_some_and(|value| !value.is_empty());
+        let base = Base::of(parts, &api.options);
+        Ok(Self { api: api.clone(), caller, version, base, show_deleted })
+    }
+}

@@ -1,0 +1,128 @@
+//! Every way in which a request can make no sense, with the sentence that says so.
+
+use serde_json::Value;
+
+use crate::text;
+
+/// A request that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Invalid {
+    /// The body is not JSON.
+    #[error("Request is not in valid JSON format")]
+    NotJson,
+    /// The databases cannot keep this character.
+    #[error("Request contains the character U+0000, which cannot be kept")]
+    Nul,
+    /// Something that is needed is not there at all.
+    #[error("Missing argument: \"{0}\"")]
+    MissingArgument(&'static str),
+    /// Query arguments that the operation does not have.
+    #[error("Unknown argument: \"{0}\"")]
+    UnknownArgument(String),
+    /// A query argument that was given twice.
+    #[error("Parameter {0} was given several times")]
+    RepeatedArgument(String),
+    /// Members of the body that the operation does not have.
+    #[error("Unknown attribute{} for argument {argument}: {}", if .names.len() > 1 { "s" } else { "" }, .names.join(", "))]
+    UnknownAttribute {
+        /// The body's name.
+        argument: &'static str,
+        /// The members.
+        names: Vec<String>,
+    },
+    /// One value is wrong.
+    #[error("Invalid input for field/attribute {field}. Value: '{value}'. {reason}")]
+    Input {
+        /// What it is for.
+        field: String,
+        /// As it was sent.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    #[error("Limit must be positive")]
+    Limit,
+    #[error("Invalid sort key: {0}")]
+    SortKey(String),
+    #[error("Invalid sort direction: {0}. Acceptable values are 'asc' or 'desc'")]
+    SortDirection(String),
+    #[error("Filtering actions on both audit and action-plan is prohibited")]
+    BothFilters,
+    #[error("'{0}' is an internal attribute and can not be updated")]
+    InternalAttribute(String),
+    #[error("'{0}' is not an allowed attribute and can not be updated")]
+    AttributeNotAllowed(String),
+    #[error("'{0}' is a mandatory attribute and can not be removed")]
+    MandatoryAttribute(String),
+    #[error("'add' and 'replace' operations needs value")]
+    PatchValue,
+    /// The two spaces are the original's.
+    #[error("Adding a new attribute ({0}) to the root of  the resource is not allowed")]
+    NewAttribute(String),
+    #[error("Couldn't apply patch '{patch}'. Reason: {reason}")]
+    Patch {
+        /// As it was sent.
+        patch: String,
+        /// Why not.
+        reason: String,
+    },
+    #[error("Cannot remove 'goal' attribute from an audit template")]
+    GoalRemoved,
+    #[error("Couldn't delete when state is '{0}'.")]
+    Delete(&'static str),
+    #[error("Couldn't start when state is '{0}'.")]
+    Start(&'static str),
+    #[error("API microversion 1.5 or higher is required.")]
+    NeedsSkipped,
+    #[error("Audit type {0} could not be found")]
+    AuditType(String),
+    #[error("A valid goal or audit_template_id must be provided")]
+    NeitherGoalNorTemplate,
+    #[error("Either audit_template_uuid or goal should be provided.")]
+    BothGoalAndTemplate,
+    #[error("The audit template UUID or name specified is invalid")]
+    Template,
+    #[error("Interval of audit must not be set for {0}.")]
+    IntervalNotAllowed(&'static str),
+    #[error("Interval of audit must be specified for {0}.")]
+    IntervalMissing(&'static str),
+    #[error("{0}")]
+    Interval(#[from] watcher_domain::interval::InvalidInterval),
+    #[error("Start or End time of audit must not be set for {0}.")]
+    StartEndTimeNotAllowed(&'static str),
+    #[error("Audit type {0} is disallowed.")]
+    TypeDisallowed(&'static str),
+    #[error("Audit state {0} is disallowed.")]
+    StateDisallowed(&'static str),
+    #[error("Specify parameters but no predefined strategy for audit, or no parameter spec in predefined strategy")]
+    ParametersWithoutStrategy,
+    #[error("default_parameters requires a strategy to be specified")]
+    DefaultParametersWithoutStrategy,
+    #[error("Audit parameter {0} are not allowed")]
+    ParameterNotAllowed(String),
+    #[error("Invalid parameters for strategy: {0}")]
+    Parameters(String),
+    #[error("Invalid default_parameters for strategy: {0}")]
+    DefaultParameters(String),
+}
+
+impl Invalid {
+    /// A wrong value of one field.
+    pub(crate) fn input(field: impl Into<String>, value: &Value, reason: impl Into<String>) -> Self {
+        Self::Input { field: field.into(), value: text::plain(value), reason: reason.into() }
+    }
+
+    /// A value of the wrong type. `expected` is a class's name, e.g. `<class 'str'>`.
+    pub(crate) fn wrong_type(field: &str, value: &Value, expected: &str) -> Self {
+        Self::input(field, value, format!("Wrong type. Expected '{expected}', got '{}'", text::class(value)))
+    }
+
+    /// A text argument that is not a UUID.
+    pub(crate) fn uuid_argument(field: &str, value: &str) -> Self {
+        Self::Input {
+            field: field.to_owned(),
+            value: value.to_owned(),
+            reason: format!("unable to convert to uuid. Error: Expected a uuid but received {value}"),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the operations share, and the settings of the API.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use watcher_bus::Bus;
+use watcher_domain::{Clock, Ids, Strategy};
+use watcher_store::Store;
+
+use crate::auth::Authentication;
+use crate::policy::Policy;
+
+/// Settings of the API.
+#[derive(Debug, Clone)]
+pub struct ApiOptions {
+    /// Most items of one page, and how many a page has where the client does not say.
+    pub max_limit: u32,
+    /// Most bytes of a request's body.
+    pub body_limit: usize,
+    /// Start of links for requests without a usable `Host` header, without a slash at the end.
+    pub host_url: String,
+    /// Whether `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-Prefix` are believed: only behind a proxy that sets them.
+    pub proxy_headers: bool,
+    /// Origins whose pages may call this API from a browser; `*` for all.
+    pub allowed_origins: Vec<String>,
+    /// Seconds after its last sign of life at which a service counts as failed.
+    pub service_down_time_s: u32,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            max_limit: 1000,
+            body_limit: 1 << 20,
+            host_url: "http://localhost:9322".to_owned(),
+            proxy_headers: false,
+            allowed_origins: Vec::new(),
+            service_down_time_s: 90,
+        }
+    }
+}
+
+/// What a strategy needs, and whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Requirements {
+    /// The datasource and its state; none if the strategy has none.
+    pub datasource: Option<String>,
+    /// Metrics, and whether the datasource has them.
+    pub metrics: Vec<(String, bool)>,
+    /// Whether the compute model is there.
+    pub compute_model: bool,
+    /// Whether the storage model is there.
+    pub storage_model: bool,
+    /// Whether the baremetal model is there.
+    pub baremetal_model: bool,
+}
+
+/// The decision engine did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the decision engine did not answer: {0}")]
+pub struct ProbeError(pub String);
+
+/// What the API asks of the decision engine while a client waits.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// What a strategy needs, and whether it is there now.
+    async fn requirements(&self, strategy: &Strategy) -> Result<Requirements, ProbeError>;
+}
+
+/// What the operations share. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The database.
+    pub store: Store,
+    /// Where it says that there is work.
+    pub bus: Bus,
+    /// How callers show who they are.
+    pub authentication: Authentication,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// Asks the decision engine.
+    pub probe: Arc<dyn Probe>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids.
+    pub ids: Arc<dyn Ids>,
+    /// Settings.
+    pub options: Arc<ApiOptions>,
+}

@@ -1,0 +1,25 @@
+//! `GET /v1/scoring_engines/{scoring_engine}`.
+
+use axum::Json;
+
+use crate::arguments::Arguments;
+use crate::context::Context;
+use crate::error::{ApiError, NotFound};
+use crate::openapi::{Headers, ReadProblems};
+use crate::v1::Ident;
+use crate::v1::scoring_engines::view::ScoringEngineView;
+
+/// One scoring engine.
+#[utoipa::path(
+    get, path = "/v1/scoring_engines/{scoring_engine}", operation_id = "show_scoring_engine", tag = "scoring engines",
+    params(("scoring_engine" = String, Path, description = "UUID, name or number"), Headers),
+    responses((status = 200, description = "The scoring engine", body = ScoringEngineView), ReadProblems)
+)]
+pub(crate) async fn show(
+    _context: Context,
+    Ident(ident): Ident,
+    arguments: Arguments,
+) -> Result<Json<ScoringEngineView>, ApiError> {
+    arguments.done()?;
+    Err(NotFound::ScoringEngine(ident).into())
+}

@@ -1,0 +1,46 @@
+//! `POST /v1/webhooks/{audit}`.
+
+use axum::http::StatusCode;
+use watcher_bus::Work;
+use watcher_domain::{AuditEvent, AuditType};
+use watcher_store::audit;
+
+use crate::arguments::Arguments;
+use crate::body::Body;
+use crate::context::Context;
+use crate::error::{ApiError, Conflict, Invalid};
+use crate::openapi::{Headers, ReadProblems, WriteProblems};
+use crate::policy::Rule;
+use crate::v1::{Ident, find};
+
+/// Sets off an audit of type `EVENT` that is `PENDING` or `SUCCEEDED`. Any JSON will do as the body, but there must be one.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{audit}", operation_id = "trigger_audit", tag = "webhooks",
+    params(("audit" = String, Path, description = "UUID, name or number"), Headers),
+    request_body = Object,
+    responses((status = 202, description = "The audit will run"), ReadProblems, WriteProblems)
+)]
+pub(crate) async fn trigger(
+    context: Context,
+    Ident(ident): Ident,
+    arguments: Arguments,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    arguments.done()?;
+    body.required("body")?;
+    context.enforce(Rule::WebhookTrigger)?;
+    let mut tx = context.api.store.begin().await?;
+    let audit = find::audit(&mut tx, &context, &ident).await?;
+    if audit.audit_type != AuditType::Event {
+        return Err(Invalid::TypeDisallowed(audit.audit_type.as_str()).into());
+    }
+    let state = audit.state;
+    state.after(AuditEvent::Trigger).map_err(|_| Invalid::StateDisallowed(state.as_str()))?;
+    if !audit::trigger(&mut tx, audit.id, context.api.clock.now()).await? {
+        return Err(Conflict::Changed("audit").into());
+    }
+    tx.commit().await?;
+    tracing::info!(audit.id = %audit.id, "audit {} triggered", audit.id);
+    context.api.bus.publish(Work::RunAudit { audit_id: audit.id });
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,233 @@
+//! The API over a real database, an in-process bus, a clock that stands still and ids that count up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Map, Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+use watcher_api::{
+    ApiOptions, ApiState, AuthError, Authentication, Caller, Probe, ProbeError, Requirements, TokenCheck,
+};
+use watcher_bus::Bus;
+use watcher_domain::clock::{CountingIds, MockClock};
+use watcher_domain::plugin::Digest;
+use watcher_domain::{Clock as _, Goal, GoalId, IndicatorSpec, ProjectId, Stamps, Strategy, StrategyId};
+use watcher_store::{Store, goal, strategy};
+
+/// The service under test.
+pub(crate) struct Service {
+    pub(crate) router: Router,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<MockClock>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The sentence of an error.
+    pub(crate) fn fault(&self) -> String {
+        let inner: Value = serde_json::from_str(self.json()["error_message"].as_str().unwrap()).unwrap();
+        inner["faultstring"].as_str().unwrap_or_else(|| panic!("{inner}")).to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// Knows the tokens `admin`, `member-a`, `member-b` and `service`; `away` stands for a Keystone that does not answer.
+pub(crate) struct Tokens;
+
+#[async_trait]
+impl TokenCheck for Tokens {
+    async fn check(&self, token: &str) -> Result<Caller, AuthError> {
+        let (project, role) = match token {
+            "admin" => ("admins", "Admin"),
+            "member-a" => ("a", "member"),
+            "member-b" => ("b", "member"),
+            "service" => ("services", "service"),
+            "away" => return Err(AuthError::Unavailable("connection refused".to_owned())),
+            _ => return Err(AuthError::Rejected),
+        };
+        Ok(Caller {
+            project_id: Some(ProjectId(project.to_owned())),
+            roles: vec![role.to_owned()],
+            ..Caller::default()
+        })
+    }
+}
+
+/// A decision engine without datasource and model.
+struct NothingThere;
+
+#[async_trait]
+impl Probe for NothingThere {
+    async fn requirements(&self, _: &Strategy) -> Result<Requirements, ProbeError> {
+        Ok(Requirements::default())
+    }
+}
+
+impl Service {
+    /// Without authentication.
+    pub(crate) async fn new() -> Self {
+        Self::with(Authentication::None, ApiOptions::default()).await
+    }
+
+    /// With the tokens of [`Tokens`].
+    pub(crate) async fn with_tokens() -> Self {
+        let uri = "http://keystone.example:5000".to_owned();
+        Self::with(Authentication::Keystone { tokens: Arc::new(Tokens), uri }, ApiOptions::default()).await
+    }
+
+    pub(crate) async fn with(authentication: Authentication, options: ApiOptions) -> Self {
+        let store = Store::connect("sqlite::memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        let bus = Bus::in_process();
+        let clock = Arc::new(MockClock::default());
+        let state = ApiState {
+            store: store.clone(),
+            bus: bus.clone(),
+            authentication,
+            policy: Arc::default(),
+            probe: Arc::new(NothingThere),
+            clock: clock.clone(),
+            ids: Arc::new(CountingIds::starting_at(1000)),
+            options: Arc::new(options),
+        };
+        Self { router: watcher_api::router(state), store, bus, clock }
+    }
+
+    /// Adds a goal and returns its id.
+    pub(crate) async fn add_goal(
+        &self,
+        id: Uuid,
+        name: &str,
+        display_name: &str,
+        indicators: Vec<IndicatorSpec>,
+    ) -> GoalId {
+        let goal = Goal {
+            id: GoalId(id),
+            name: name.to_owned(),
+            display_name: display_name.to_owned(),
+            efficacy_specification: indicators,
+            stamps: Stamps::new(self.clock.now()),
+        };
+        let mut tx = self.store.begin().await.unwrap();
+        goal::insert(&mut tx, &goal).await.unwrap();
+        tx.commit().await.unwrap();
+        goal.id
+    }
+
+    /// Adds a strategy and returns its id.
+    pub(crate) async fn add_strategy(
+        &self,
+        id: Uuid,
+        name: &str,
+        display_name: &str,
+        goal_id: GoalId,
+        parameters: Value,
+    ) -> StrategyId {
+        let strategy = Strategy {
+            id: StrategyId(id),
+            name: name.to_owned(),
+            display_name: display_name.to_owned(),
+            goal_id,
+            parameters_spec: parameters,
+            digest: Digest([7; 32]),
+            stamps: Stamps::new(self.clock.now()),
+        };
+        let mut tx = self.store.begin().await.unwrap();
+        strategy::insert(&mut tx, &strategy).await.unwrap();
+        tx.commit().await.unwrap();
+        strategy.id
+    }
+
+    /// Adds the goals `dummy` and `server_consolidation` with the strategies `dummy` and `basic`.
+    pub(crate) async fn add_two_goals(&self) {
+        let dummy = self.add_goal(Uuid::from_u128(1), "dummy", "Dummy goal", Vec::new()).await;
+        let indicator = IndicatorSpec {
+            name: "compute_nodes_count".to_owned(),
+            description: "The total number of enabled compute nodes.".to_owned(),
+            unit: None,
+            schema: json!({"type": "integer", "minimum": 0}),
+            required: true,
+        };
+        let consolidation =
+            self.add_goal(Uuid::from_u128(2), "server_consolidation", "Server Consolidation", vec![indicator]).await;
+        let parameters = json!({"properties": {
+            "para1": {"type": "number", "default": 3.2, "minimum": 1.0, "maximum": 10.2},
+            "para2": {"type": "string", "default": "hello"},
+        }});
+        self.add_strategy(Uuid::from_u128(11), "dummy", "Dummy strategy", dummy, parameters).await;
+        self.add_strategy(Uuid::from_u128(12), "basic", "Basic offline consolidation", consolidation, json!({})).await;
+    }
+
+    /// Sends a request with the headers given, and `Host: watcher.example:9322`.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .header("host", "watcher.example:9322");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// Sends a request in microversion 1.7, with JSON if there is a body.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.call_as("admin", method, path, body).await
+    }
+
+    /// The same with a token.
+    pub(crate) async fn call_as(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let mut headers = vec![("x-auth-token", token), ("openstack-api-version", "infra-optim 1.7")];
+        if body.is_some() {
+            headers.push(("content-type", "application/json"));
+        }
+        let body = body.map(|body| serde_json::to_vec(&body).unwrap()).unwrap_or_default();
+        self.send(method, path, &headers, body).await
+    }
+}
+
+/// An object literal as a map.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        other => panic!("{other} is no object"),
+    }
+}
+
+/// The folder of shared reference data: `WATCHER_SHARED`, or `shared` beside the project.
+pub(crate) fn shared() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "tests find shared data by environment")]
+    let folder = std::env::var("WATCHER_SHARED")
+        .map_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    if folder.is_dir() {
+        Some(folder)
+    } else {
+        println!("SKIPPED: {} is not there; set WATCHER_SHARED", folder.display());
+        None
+    }
+}
