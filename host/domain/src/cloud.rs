@@ -91,7 +91,17 @@ impl CloudRequest {
             let mut bytes = segment.bytes();
             while let Some(byte) = bytes.next() {
                 match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b',' | b'='
+                    b'a'..=b'z'
+                    | b'A'..=b'Z'
+                    | b'0'..=b'9'
+                    | b'-'
+                    | b'.'
+                    | b'_'
+                    | b'~'
+                    | b':'
+                    | b'@'
+                    | b','
+                    | b'='
                     | b'+' => {}
                     b'%' => {
                         let code = [bytes.next(), bytes.next()];
@@ -104,7 +114,9 @@ impl CloudRequest {
                         };
                         match value {
                             None => return bad("has a broken percent escape"),
-                            Some(b'/' | b'\\' | b'.' | b'%' | 0..=0x1f | 0x7f) => return bad("hides a special character"),
+                            Some(b'/' | b'\\' | b'.' | b'%' | 0..=0x1f | 0x7f) => {
+                                return bad("hides a special character");
+                            }
                             Some(_) => {}
                         }
                     }
@@ -113,9 +125,7 @@ impl CloudRequest {
             }
         }
         let word = |text: &str, extra: &str| {
-            !text.is_empty()
-                && text.len() <= 64
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+            !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
         };
         if !word(&self.service_type, "-_") {
             return Err(InvalidRequest::Text { what: "service type", text: shorten(&self.service_type) });

@@ -8,7 +8,7 @@ use crate::id::{ActionPlanId, EfficacyIndicatorId};
 /// One indicator of a goal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IndicatorSpec {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// One sentence.
     pub description: String,
@@ -32,7 +32,7 @@ pub struct EfficacyIndicator {
     pub id: EfficacyIndicatorId,
     /// The plan it belongs to.
     pub action_plan_id: ActionPlanId,
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// One sentence.
     pub description: String,
@@ -45,7 +45,7 @@ pub struct EfficacyIndicator {
 /// One number that sums up a solution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GlobalEfficacy {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// One sentence.
     pub description: String,

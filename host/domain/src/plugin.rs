@@ -50,7 +50,8 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || InvalidDigest(text.chars().take(80).collect());
-        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii()).ok_or_else(bad)?;
+        let digits =
+            text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii()).ok_or_else(bad)?;
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
             let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
@@ -75,7 +76,7 @@ impl<'de> Deserialize<'de> for Digest {
 /// What a component says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// snake_case: the strategy, planner or action type as operators type it.
+    /// `snake_case`: the strategy, planner or action type as operators type it.
     pub name: String,
     /// Semver.
     pub version: String,
@@ -150,7 +151,7 @@ pub struct ActionSpecifics {
 /// A goal as a strategy names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GoalDescription {
-    /// snake_case.
+    /// `snake_case`.
     pub name: String,
     /// For people.
     pub display_name: String,

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use watcher_cluster::{AuditScope, ClusterDataModel};
 
-pub use crate::clock::{Clock, Ids};
 use crate::clock::Timestamp;
+pub use crate::clock::{Clock, Ids};
 use crate::cloud::{CloudRequest, CloudResponse, Grant};
 use crate::efficacy::GlobalEfficacy;
 use crate::failure::Failure;
@@ -90,8 +90,10 @@ impl RunError {
                 crate::Blame::Plugin => Fault::Guest,
                 crate::Blame::Input | crate::Blame::Cloud | crate::Blame::Service => Fault::Host,
             },
-            Self::Limit { .. } | Self::Trap { .. } | Self::InvalidOutput { .. } => Fault::Guest,
-            Self::Journal(JournalError::NotDeterministic { .. }) => Fault::Guest,
+            Self::Limit { .. }
+            | Self::Trap { .. }
+            | Self::InvalidOutput { .. }
+            | Self::Journal(JournalError::NotDeterministic { .. }) => Fault::Guest,
             Self::Journal(_) | Self::Unavailable { .. } | Self::Host(_) => Fault::Host,
         }
     }
@@ -236,10 +238,7 @@ pub trait PluginInspector: Send + Sync {
 #[async_trait]
 pub trait ComponentSource: Send + Sync {
     /// The component with this digest; `None` if there is none.
-    async fn component(
-        &self,
-        digest: Digest,
-    ) -> Result<Option<Arc<[u8]>>, Box<dyn std::error::Error + Send + Sync>>;
+    async fn component(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// Why a cluster could not be collected, or a metric not be had: words for the user, with the chain for the log.

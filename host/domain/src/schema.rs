@@ -64,9 +64,7 @@ impl Schema {
     pub fn check(&self, value: &Value) -> Result<(), Misfit> {
         match self.validator.iter_errors(value).next() {
             None => Ok(()),
-            Some(error) => {
-                Err(Misfit::Value { path: error.instance_path().to_string(), reason: error.to_string() })
-            }
+            Some(error) => Err(Misfit::Value { path: error.instance_path().to_string(), reason: error.to_string() }),
         }
     }
 
@@ -138,28 +136,28 @@ mod tests {
         .unwrap()
     }
 
-    fn complete(given: Value) -> Result<Value, Misfit> {
+    fn complete(given: &Value) -> Result<Value, Misfit> {
         schema().complete(given.as_object().unwrap().clone()).map(Value::Object)
     }
 
     #[test]
     fn defaults_are_filled_in_at_every_depth() {
         assert_eq!(
-            complete(json!({})).unwrap(),
+            complete(&json!({})).unwrap(),
             json!({"period": 300, "aggregation": {"instance": "mean", "node": ""}})
         );
-        assert_eq!(complete(json!({"aggregation": {"node": "max"}})).unwrap()["aggregation"]["instance"], "mean");
+        assert_eq!(complete(&json!({"aggregation": {"node": "max"}})).unwrap()["aggregation"]["instance"], "mean");
     }
 
     #[test]
     fn a_name_that_the_schema_does_not_have_is_refused_with_what_there_is() {
-        let error = complete(json!({"perido": 3})).unwrap_err().to_string();
+        let error = complete(&json!({"perido": 3})).unwrap_err().to_string();
         assert_eq!(error, "parameter perido not allowed; allowed are period, aggregation");
     }
 
     #[test]
     fn a_value_that_does_not_fit_is_named_by_its_path() {
-        let error = complete(json!({"period": 0})).unwrap_err().to_string();
+        let error = complete(&json!({"period": 0})).unwrap_err().to_string();
         assert!(error.starts_with("at /period: "), "{error}");
     }
 }

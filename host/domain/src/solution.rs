@@ -32,6 +32,7 @@ pub struct Solution {
 
 impl Solution {
     /// Keeps the first of equal actions.
+    #[must_use]
     pub fn without_repetitions(mut self) -> Self {
         let mut seen = HashSet::with_capacity(self.actions.len());
         self.actions.retain(|action| {

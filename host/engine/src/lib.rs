@@ -1,1 +1,80 @@
-//! Decision engine: runs one audit from claim to recorded action plan.
+//! Decision engine: runs audits.
+//!
+//! [`audit`] is the table of contents: claim, observe, decide, plan, record. [`service`] finds audits to run, by message and by
+//! sweep, which is one code path. Nothing here computes a decision or an order: that is what plugins are for.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod audit;
+pub mod decision;
+pub mod error;
+mod lease;
+mod recorder;
+pub mod service;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+use watcher_bus::Bus;
+use watcher_domain::ports::{Clock, Collector, Datasource, Ids, PlannerRunner, StrategyRunner};
+use watcher_domain::{Limits, PluginKind};
+use watcher_store::Store;
+
+pub use error::AuditError;
+pub use recorder::MemoryRecorder;
+
+/// How a decision engine works.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Name of this host, as the API shows it in `hostname`.
+    pub hostname: String,
+    /// How many audits run at once.
+    pub max_audit_workers: usize,
+    /// How long a claim holds without being renewed.
+    pub lease: Duration,
+    /// How often rows are looked for whose message was lost.
+    pub sweep_interval: Duration,
+    /// What a plugin may use in one call.
+    pub limits: Limits,
+    /// Configuration of plugins by kind and name, without defaults.
+    pub configuration: HashMap<(PluginKind, String), Map<String, Value>>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".to_owned(),
+            max_audit_workers: 2,
+            lease: Duration::from_mins(1),
+            sweep_interval: Duration::from_secs(10),
+            limits: Limits::default(),
+            configuration: HashMap::new(),
+        }
+    }
+}
+
+/// What a decision engine works with.
+pub struct Engine {
+    /// Rows.
+    pub store: Store,
+    /// Hints.
+    pub bus: Bus,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids and seeds.
+    pub ids: Arc<dyn Ids>,
+    /// Runs strategies.
+    pub strategies: Arc<dyn StrategyRunner>,
+    /// Runs planners.
+    pub planners: Arc<dyn PlannerRunner>,
+    /// Looks at the cluster.
+    pub collector: Arc<dyn Collector>,
+    /// Answers questions about metrics.
+    pub datasource: Arc<dyn Datasource>,
+    /// How it works.
+    pub options: EngineOptions,
+    /// Identity of this worker in leases.
+    pub worker: Uuid,
+}

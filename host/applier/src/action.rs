@@ -1,0 +1,244 @@
+//! One action, from PENDING to its end: validate, pre-condition, execute, post-condition, and revert of what failed.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use watcher_bus::Event;
+use watcher_domain::cloud::Grant;
+use watcher_domain::journal::{ActionPhase, JournalError};
+use watcher_domain::plugin::{ActionSpecifics, Specifics};
+use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
+use watcher_domain::schema::Schema;
+use watcher_domain::{Action, ActionEvent, ActionState, InvalidTransition};
+use watcher_store::{action, plugin};
+
+use crate::Applier;
+use crate::journal::StoreJournal;
+
+/// Why the walk of a plan cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Interrupted {
+    /// The plan is not ours any more.
+    #[error("the action plan was taken over by another applier")]
+    Fenced,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] watcher_store::Error),
+    /// A state machine was asked for the impossible: a row changed under us.
+    #[error(transparent)]
+    Transition(#[from] InvalidTransition),
+}
+
+/// An action with what its handler needs.
+struct Prepared {
+    action: Action,
+    parameters: Map<String, Value>,
+    configuration: Map<String, Value>,
+    grant: Grant,
+    term: i64,
+}
+
+/// How an execution ended.
+enum Executed {
+    Done,
+    Failed { phase: &'static str, reason: String },
+    Aborted,
+}
+
+impl Applier {
+    /// Takes one action to its end and returns the state it ended in. `stop` asks it not to begin, or to abort.
+    #[tracing::instrument(name = "action.run", skip_all, fields(action.id = %action.id, action.type = action.action_type))]
+    pub(crate) async fn run_action(
+        &self,
+        action: &Action,
+        term: i64,
+        stop: &CancellationToken,
+    ) -> Result<ActionState, Interrupted> {
+        if stop.is_cancelled() {
+            return self.end(action, ActionState::Pending, ActionEvent::Cancel, None).await;
+        }
+        let prepared = match self.prepare(action, term).await? {
+            Ok(prepared) => prepared,
+            Err(reason) => return self.fail(action, ActionState::Pending, "validation", &reason).await,
+        };
+        for (phase, name) in [(ActionPhase::Validate, "validation"), (ActionPhase::PreCondition, "pre_condition")] {
+            match self.call(&prepared, phase).await? {
+                Ok(ActionOutcome::Done | ActionOutcome::NotAborted) => {}
+                Ok(ActionOutcome::Skip(reason)) => {
+                    let message = format!("Action was skipped automatically: {reason}");
+                    return self.end(action, ActionState::Pending, ActionEvent::Skip, Some(&message)).await;
+                }
+                Err(reason) => return self.fail(action, ActionState::Pending, name, &reason).await,
+            }
+        }
+        let state = self.end(action, ActionState::Pending, ActionEvent::Start, None).await?;
+        if state != ActionState::Ongoing {
+            return Ok(state);
+        }
+        match self.execute(&prepared, stop).await? {
+            Executed::Done => self.end_running(action, stop, ActionEvent::Finish, None).await,
+            Executed::Aborted => self.end_running(action, stop, ActionEvent::Cancel, None).await,
+            Executed::Failed { phase, reason } => {
+                let reverted = match self.call(&prepared, ActionPhase::Revert).await? {
+                    Ok(_) => "the resource was brought back to where it was".to_owned(),
+                    Err(error) => format!("bringing the resource back failed too: {error}"),
+                };
+                let message = format!("Action failed in {phase}: {reason}; {reverted}");
+                self.end_running(action, stop, ActionEvent::Fail, Some(&message)).await
+            }
+        }
+    }
+
+    /// Finds the handler that the plan was made with, and checks the parameters against its schema.
+    async fn prepare(&self, action: &Action, term: i64) -> Result<Result<Prepared, String>, Interrupted> {
+        let mut tx = self.store.read().await?;
+        let Some(version) = plugin::version(&mut tx, action.digest).await? else {
+            return Ok(Err(format!("the handler {} of {} is not installed", action.digest, action.action_type)));
+        };
+        let Specifics::Action(ActionSpecifics { parameters_schema, requests }) = version.description.specifics else {
+            return Ok(Err(format!("plugin {} is not an action handler", action.digest)));
+        };
+        let given = self.options.configuration.get(&action.action_type).cloned().unwrap_or_default();
+        let completed = Schema::new(&parameters_schema)
+            .map_err(|error| error.to_string())
+            .and_then(|schema| {
+                schema.complete_loosely(action.input_parameters.clone()).map_err(|misfit| misfit.to_string())
+            })
+            .and_then(|parameters| {
+                let configuration = Schema::new(&version.description.configuration_schema)
+                    .map_err(|error| error.to_string())?
+                    .complete(given)
+                    .map_err(|misfit| format!("configuration of {}: {misfit}", action.action_type))?;
+                Ok((parameters, configuration))
+            });
+        Ok(completed.map(|(parameters, configuration)| Prepared {
+            action: action.clone(),
+            parameters,
+            configuration,
+            grant: Grant(requests),
+            term,
+        }))
+    }
+
+    /// Calls one export. The inner error is a reason for the user; the outer one ends the walk.
+    async fn call(
+        &self,
+        prepared: &Prepared,
+        phase: ActionPhase,
+    ) -> Result<Result<ActionOutcome, String>, Interrupted> {
+        let outcome = self.handlers.call_action(self.action_call(prepared, phase)).await;
+        match outcome {
+            Ok(outcome) => Ok(Ok(outcome)),
+            Err(RunError::Journal(JournalError::Fenced)) => Err(Interrupted::Fenced),
+            Err(error) => {
+                tracing::warn!(
+                    action.id = %prepared.action.id,
+                    phase = phase.as_str(),
+                    blame = ?error.fault(),
+                    error = &error as &dyn std::error::Error,
+                    "action {} failed in {phase}", prepared.action.id
+                );
+                Ok(Err(error.to_string()))
+            }
+        }
+    }
+
+    fn action_call(&self, prepared: &Prepared, phase: ActionPhase) -> ActionCall {
+        ActionCall {
+            digest: prepared.action.digest,
+            phase,
+            parameters: prepared.parameters.clone(),
+            configuration: prepared.configuration.clone(),
+            grant: prepared.grant.clone(),
+            cloud: Arc::clone(&self.cloud),
+            journal: Arc::new(StoreJournal {
+                store: self.store.clone(),
+                clock: Arc::clone(&self.clock),
+                action_id: prepared.action.id,
+                phase,
+                term: prepared.term,
+            }),
+            limits: self.options.limits,
+        }
+    }
+
+    /// Executes and looks at the effect. When the plan is stopped meanwhile, `abort` runs beside `execute`: if it stops the action, the
+    /// execution is dropped; if not, the execution goes on to its own end.
+    async fn execute(&self, prepared: &Prepared, stop: &CancellationToken) -> Result<Executed, Interrupted> {
+        let execute = self.call(prepared, ActionPhase::Execute);
+        tokio::pin!(execute);
+        let executed = tokio::select! {
+            executed = &mut execute => executed?,
+            () = stop.cancelled() => {
+                self.end(&prepared.action, ActionState::Ongoing, ActionEvent::Abort, None).await?;
+                let aborted = self.call(prepared, ActionPhase::Abort);
+                tokio::pin!(aborted);
+                tokio::select! {
+                    executed = &mut execute => executed?,
+                    aborted = &mut aborted => match aborted? {
+                        Ok(ActionOutcome::Done) => return Ok(Executed::Aborted),
+                        Ok(ActionOutcome::NotAborted | ActionOutcome::Skip(_)) | Err(_) => execute.await?,
+                    },
+                }
+            }
+        };
+        if let Err(reason) = executed {
+            return Ok(Executed::Failed { phase: "execute", reason });
+        }
+        match self.call(prepared, ActionPhase::PostCondition).await? {
+            Ok(_) => Ok(Executed::Done),
+            Err(reason) => Ok(Executed::Failed { phase: "post_condition", reason }),
+        }
+    }
+
+    async fn fail(
+        &self,
+        action: &Action,
+        from: ActionState,
+        phase: &str,
+        reason: &str,
+    ) -> Result<ActionState, Interrupted> {
+        let message = format!("Action failed in {phase}: {reason}");
+        self.end(action, from, ActionEvent::Fail, Some(&message)).await
+    }
+
+    /// Ends an action whose handler ran: it is ONGOING, or CANCELLING if the plan was stopped meanwhile.
+    async fn end_running(
+        &self,
+        action: &Action,
+        stop: &CancellationToken,
+        event: ActionEvent,
+        message: Option<&str>,
+    ) -> Result<ActionState, Interrupted> {
+        if stop.is_cancelled() {
+            let state = self.end(action, ActionState::Cancelling, event, message).await?;
+            if state.is_ended() {
+                return Ok(state);
+            }
+        }
+        self.end(action, ActionState::Ongoing, event, message).await
+    }
+
+    /// Moves an action by compare-and-swap and tells it. If its row is not in `from` any more, somebody else moved it: what they made
+    /// of it is returned.
+    async fn end(
+        &self,
+        action: &Action,
+        from: ActionState,
+        event: ActionEvent,
+        message: Option<&str>,
+    ) -> Result<ActionState, Interrupted> {
+        let to = from.after(event)?;
+        let mut tx = self.store.begin().await?;
+        if action::transition(&mut tx, action.id, from, to, message, self.clock.now()).await? {
+            tx.commit().await?;
+            let (action_id, action_plan_id) = (action.id, action.action_plan_id);
+            tracing::info!(action.id = %action_id, state = to.as_str(), "action {action_id} is {to}");
+            self.bus.publish(Event::Action { action_id, action_plan_id, old: from, state: to });
+            return Ok(to);
+        }
+        let found = action::get(&mut tx, action.id).await?;
+        Ok(found.map_or(ActionState::Deleted, |found| found.value.state))
+    }
+}

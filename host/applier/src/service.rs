@@ -1,0 +1,112 @@
+//! Finds action plans to carry out: by message, and by sweep for messages that were lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use watcher_bus::{Control, Received, Role, Work};
+use watcher_domain::ActionPlanId;
+use watcher_store::action_plan;
+
+use crate::Applier;
+
+/// How many due plans one sweep takes up; the rest is left to the next.
+const SWEEP_LIMIT: u32 = 100;
+
+/// An applier at work.
+pub struct Service {
+    applier: Arc<Applier>,
+    permits: Arc<Semaphore>,
+    running: Arc<Mutex<HashMap<ActionPlanId, CancellationToken>>>,
+    tasks: TaskTracker,
+}
+
+impl Service {
+    /// A service over an applier.
+    pub fn new(applier: Arc<Applier>) -> Self {
+        let permits = Arc::new(Semaphore::new(applier.options.max_plans.max(1)));
+        Self { applier, permits, running: Arc::default(), tasks: TaskTracker::new() }
+    }
+
+    /// Works until `shutdown`; plans that run then are dropped where they are, and the sweep of the next start ends them.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut subscription = self.applier.bus.subscribe(Role::Applier);
+        let mut sweeps = tokio::time::interval(self.applier.options.sweep_interval);
+        sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = sweeps.tick() => self.sweep(&shutdown).await,
+                received = subscription.receive() => match received {
+                    Received::Work(Work::RunActionPlan { action_plan_id }) => self.start(action_plan_id, &shutdown),
+                    Received::Control(Control::ActionPlanStopped { action_plan_id }) => self.stop(action_plan_id),
+                    Received::Work(Work::RunAudit { .. })
+                    | Received::Control(Control::AuditStopped { .. } | Control::PluginsChanged)
+                    | Received::Behind => {}
+                },
+            }
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn sweep(&self, shutdown: &CancellationToken) {
+        match self.due().await {
+            Ok(due) => due.into_iter().for_each(|id| self.start(id, shutdown)),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the sweep for due action plans failed");
+            }
+        }
+    }
+
+    async fn due(&self) -> Result<Vec<ActionPlanId>, watcher_store::Error> {
+        let now = self.applier.clock.now();
+        let mut tx = self.applier.store.read().await?;
+        let lapsed = action_plan::lapsed(&mut tx, now, SWEEP_LIMIT).await?;
+        let due = action_plan::due(&mut tx, now, SWEEP_LIMIT).await?;
+        drop(tx);
+        for id in lapsed {
+            if !self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id) {
+                self.applier.bury(id).await?;
+            }
+        }
+        Ok(due)
+    }
+
+    /// Starts a plan in a task of its own; a second start of one that waits or runs here does nothing.
+    fn start(&self, id: ActionPlanId, shutdown: &CancellationToken) {
+        let stop = CancellationToken::new();
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.contains_key(&id) || running.len() >= 10 * SWEEP_LIMIT as usize {
+                return;
+            }
+            running.insert(id, stop.clone());
+        }
+        let (applier, permits, running) =
+            (Arc::clone(&self.applier), Arc::clone(&self.permits), Arc::clone(&self.running));
+        let shutdown = shutdown.clone();
+        self.tasks.spawn(async move {
+            let work = async {
+                let Ok(_permit) = permits.acquire().await else { return };
+                if let Err(error) = applier.run_plan(id, stop).await {
+                    tracing::error!(
+                        action_plan.id = %id,
+                        error = &error as &dyn std::error::Error,
+                        "action plan {id} could not be carried out"
+                    );
+                }
+            };
+            shutdown.run_until_cancelled(Box::pin(work)).await;
+            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        });
+    }
+
+    fn stop(&self, id: ActionPlanId) {
+        if let Some(token) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            token.cancel();
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! One run of one audit: claim, observe, decide, plan, record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::Digest as _;
+use watcher_bus::{Event, Work};
+use watcher_cluster::ClusterDataModel;
+use watcher_domain::efficacy::EfficacyIndicator;
+use watcher_domain::plugin::PluginVersion;
+use watcher_domain::recording::Recording;
+use watcher_domain::{
+    Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
+    Digest, EfficacyIndicatorId, PlannedAction, PluginKind, ProjectId, SnapshotId, Stamps, Strategy, Timestamp,
+};
+use watcher_store::{
+    Lease, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot, strategy,
+};
+
+use crate::Engine;
+use crate::decision::{self, Decision, DecisionInput, Resolved, complete_parameters};
+use crate::error::AuditError;
+use crate::lease;
+use crate::recorder::MemoryRecorder;
+
+/// An audit that this engine may work on, under a term of its lease.
+struct Claimed {
+    audit: Audit,
+    term: i64,
+}
+
+/// What the audit looks at.
+struct Observed {
+    snapshot_id: SnapshotId,
+    model: Arc<ClusterDataModel>,
+    /// The model, compressed for storage, with its digest.
+    stored: tokio::task::JoinHandle<Result<(Digest, Vec<u8>), std::io::Error>>,
+    as_of: Timestamp,
+}
+
+/// A decision with what it takes to carry it out.
+struct Planned {
+    input: DecisionInput,
+    strategy: Strategy,
+    decision: Decision,
+    planner: Resolved,
+    plan: Vec<PlannedAction>,
+    handlers: HashMap<String, Digest>,
+    recorder: Arc<MemoryRecorder>,
+}
+
+impl Engine {
+    /// Runs an audit, if it is PENDING and nobody else takes it first. Errors end up in the audit's row.
+    #[tracing::instrument(name = "audit.run", skip(self), fields(audit.id = %id))]
+    pub async fn run_audit(&self, id: AuditId) -> Result<(), watcher_store::Error> {
+        let Some(claimed) = self.claim(id).await? else { return Ok(()) };
+        let renewed = lease::hold(self.options.lease, Box::pin(self.recommend(&claimed)), || self.renew(&claimed)).await;
+        match renewed {
+            Some(Ok(plan)) => {
+                tracing::info!(audit.id = %id, action_plan.id = %plan.0, "audit {id} recommends action plan {}", plan.0);
+                self.announce(&claimed.audit, plan);
+                Ok(())
+            }
+            Some(Err(AuditError::Lost)) | None => {
+                tracing::info!(audit.id = %id, "audit {id} was stopped while it ran");
+                Ok(())
+            }
+            Some(Err(error)) => self.fail(&claimed, &error).await,
+        }
+    }
+
+    async fn recommend(&self, claimed: &Claimed) -> Result<(ActionPlanId, ActionPlanState), AuditError> {
+        let audit = &claimed.audit;
+        let observed = self.observe(audit).await?;
+        let planned = self.decide_and_plan(audit, &observed).await?;
+        self.record(claimed, observed, planned).await
+    }
+
+    /// Takes the audit, unless another action plan is being applied and the audit does not insist.
+    async fn claim(&self, id: AuditId) -> Result<Option<Claimed>, watcher_store::Error> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let Some(found) = audit::get(&mut tx, id).await? else { return Ok(None) };
+        if found.state != AuditState::Pending {
+            return Ok(None);
+        }
+        if !found.force && action_plan::any_ongoing(&mut tx, &Visibility::All).await? {
+            let message = "an action plan is being applied; create the audit with force to run it all the same";
+            if found.audit_type == AuditType::Oneshot
+                && audit::stop(&mut tx, id, AuditState::Pending, AuditState::Cancelled, message, now).await?
+            {
+                tx.commit().await?;
+                self.audit_event(id, Some(AuditState::Pending), AuditState::Cancelled);
+            }
+            return Ok(None);
+        }
+        let lease = self.new_lease(now);
+        let Some(term) = audit::claim(&mut tx, id, &lease, now).await? else { return Ok(None) };
+        tx.commit().await?;
+        self.audit_event(id, Some(AuditState::Pending), AuditState::Ongoing);
+        let audit = Audit { state: AuditState::Ongoing, hostname: Some(lease.hostname), ..found.value };
+        Ok(Some(Claimed { audit, term }))
+    }
+
+    fn new_lease(&self, now: Timestamp) -> Lease {
+        Lease { owner: self.worker, hostname: self.options.hostname.clone(), until: now + self.options.lease, term: 0 }
+    }
+
+    async fn renew(&self, claimed: &Claimed) -> Result<bool, watcher_store::Error> {
+        let mut tx = self.store.begin().await?;
+        let until = self.clock.now() + self.options.lease;
+        let held = audit::renew(&mut tx, claimed.audit.id, claimed.term, until).await?;
+        tx.commit().await?;
+        Ok(held)
+    }
+
+    /// Collects the cluster and cuts it to the audit's scope.
+    async fn observe(&self, audit: &Audit) -> Result<Observed, AuditError> {
+        let snapshot = self.collector.collect(&audit.scope).await.map_err(AuditError::Observe)?;
+        let scope = audit.scope.clone();
+        let model = tokio::task::spawn_blocking(move || scope.apply(snapshot.model))
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+            .map_err(AuditError::Scope)?;
+        let model = Arc::new(model);
+        let stored = Arc::clone(&model);
+        Ok(Observed {
+            snapshot_id: SnapshotId(self.ids.uuid()),
+            stored: tokio::task::spawn_blocking(move || compress(&stored)),
+            model,
+            as_of: snapshot.as_of,
+        })
+    }
+
+    /// Runs the strategy, then the planner it prefers, and finds a handler for every type of action.
+    async fn decide_and_plan(&self, audit: &Audit, observed: &Observed) -> Result<Planned, AuditError> {
+        let (row, strategy) = self.find_strategy(audit).await?;
+        let input = DecisionInput {
+            parameters: complete_parameters(&strategy, audit.parameters.clone())?,
+            strategy,
+            model: Arc::clone(&observed.model),
+            datasource: Arc::clone(&self.datasource),
+            time: observed.as_of,
+            seed: self.ids.seed(),
+            limits: self.options.limits,
+        };
+        let recorder = Arc::new(MemoryRecorder::default());
+        let decision = decision::decide(self.strategies.as_ref(), &input, Arc::clone(&recorder)).await?;
+        let handlers = self.find_handlers(audit, &row.name, &decision).await?;
+        let planner = self.find_planner(audit, &input.strategy.strategy()?.planner).await?;
+        let plan = decision::plan(self.planners.as_ref(), &planner, &input, &decision.solution).await?;
+        Ok(Planned { input, strategy: row, decision, planner, plan, handlers, recorder })
+    }
+
+    /// The audit's strategy, or else the first one that reaches its goal.
+    async fn find_strategy(&self, audit: &Audit) -> Result<(Strategy, Resolved), AuditError> {
+        let mut tx = self.store.read().await?;
+        let row = match audit.strategy_id {
+            Some(id) => strategy::get(&mut tx, id).await?,
+            None => strategy::list_for_goal(&mut tx, audit.goal_id).await?.into_iter().next(),
+        };
+        let Some(row) = row else {
+            let goal = goal::get(&mut tx, audit.goal_id).await?.map_or_else(String::new, |goal| goal.value.name);
+            return Err(AuditError::NoStrategy { goal });
+        };
+        let version = plugin::version(&mut tx, row.digest).await?;
+        let version = version.ok_or_else(|| AuditError::NoPlugin { kind: "strategy", name: row.name.clone() })?;
+        Ok((row.value, self.resolve(version)))
+    }
+
+    async fn find_planner(&self, audit: &Audit, name: &str) -> Result<Resolved, AuditError> {
+        let mut tx = self.store.read().await?;
+        let version = plugin::latest(&mut tx, PluginKind::Planner, name, &visible_to(audit)).await?;
+        let version = version.ok_or_else(|| AuditError::NoPlugin { kind: "planner", name: name.to_owned() })?;
+        Ok(self.resolve(version))
+    }
+
+    async fn find_handlers(
+        &self,
+        audit: &Audit,
+        strategy: &str,
+        decision: &Decision,
+    ) -> Result<HashMap<String, Digest>, AuditError> {
+        let mut tx = self.store.read().await?;
+        let mut handlers = HashMap::new();
+        for action in &decision.solution.actions {
+            if handlers.contains_key(&action.action_type) {
+                continue;
+            }
+            let version = plugin::latest(&mut tx, PluginKind::Action, &action.action_type, &visible_to(audit))
+                .await?
+                .ok_or_else(|| AuditError::UnknownActionType {
+                strategy: strategy.to_owned(),
+                action_type: action.action_type.clone(),
+            })?;
+            handlers.insert(action.action_type.clone(), version.digest);
+        }
+        Ok(handlers)
+    }
+
+    fn resolve(&self, version: PluginVersion) -> Resolved {
+        let key = (version.kind, version.description.name.clone());
+        Resolved {
+            digest: version.digest,
+            configuration: self.options.configuration.get(&key).cloned().unwrap_or_default(),
+            description: version.description,
+        }
+    }
+
+    /// Writes plan, actions, indicators, snapshot and recording, and ends the audit: all or nothing.
+    async fn record(
+        &self,
+        claimed: &Claimed,
+        observed: Observed,
+        planned: Planned,
+    ) -> Result<(ActionPlanId, ActionPlanState), AuditError> {
+        let audit = &claimed.audit;
+        let (snapshot_digest, snapshot_bytes) = observed
+            .stored
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+            .map_err(watcher_store::Error::Io)?;
+        let now = self.clock.now();
+        let state = match (planned.plan.is_empty(), audit.auto_trigger) {
+            (true, _) => ActionPlanState::Succeeded,
+            (false, true) => ActionPlanState::Pending,
+            (false, false) => ActionPlanState::Recommended,
+        };
+        let plan_id = ActionPlanId(self.ids.uuid());
+        let actions = self.actions(plan_id, &planned, now);
+        let indicators = self.indicators(plan_id, &planned.decision);
+        let mut tx = self.store.begin().await?;
+        let snapshot_id =
+            snapshot::insert(&mut tx, observed.snapshot_id, snapshot_digest, &snapshot_bytes, now).await?;
+        let plan = ActionPlan {
+            id: plan_id,
+            project_id: audit.project_id.clone(),
+            audit_id: audit.id,
+            strategy_id: planned.strategy.id,
+            state,
+            global_efficacy: planned.decision.global_efficacy.clone(),
+            hostname: None,
+            status_message: None,
+            strategy_digest: planned.input.strategy.digest,
+            planner_digest: planned.planner.digest,
+            snapshot_id: Some(snapshot_id),
+            stamps: Stamps::new(now),
+        };
+        action_plan::insert(&mut tx, &plan).await?;
+        action::insert_many(&mut tx, &actions).await?;
+        efficacy_indicator::insert_many(&mut tx, &indicators, now).await?;
+        let recorded = Recording {
+            strategy_digest: planned.input.strategy.digest,
+            planner_digest: Some(planned.planner.digest),
+            parameters: planned.input.parameters,
+            configuration: planned.input.strategy.configuration,
+            scope: audit.scope.clone(),
+            snapshot_id,
+            seed: planned.input.seed,
+            time: planned.input.time,
+            seen: planned.recorder.take(),
+        };
+        recording::insert(&mut tx, audit.id, Some(plan_id), &recorded, now).await?;
+        if !audit::finish(&mut tx, audit.id, claimed.term, AuditState::Succeeded, None, now).await? {
+            return Err(AuditError::Lost);
+        }
+        tx.commit().await?;
+        Ok((plan_id, state))
+    }
+
+    fn actions(&self, plan_id: ActionPlanId, planned: &Planned, now: Timestamp) -> Vec<Action> {
+        let ids: Vec<ActionId> = planned.plan.iter().map(|_| ActionId(self.ids.uuid())).collect();
+        (0..)
+            .zip(&planned.plan)
+            .filter_map(|(position, place)| {
+                let action = planned.decision.solution.actions.get(place.action as usize)?;
+                Some(Action {
+                    id: ids[position as usize],
+                    action_plan_id: plan_id,
+                    position,
+                    action_type: action.action_type.clone(),
+                    input_parameters: action.input_parameters.clone(),
+                    state: ActionState::Pending,
+                    parents: place.parents.iter().filter_map(|&parent| ids.get(parent as usize).copied()).collect(),
+                    status_message: None,
+                    digest: planned.handlers.get(&action.action_type).copied()?,
+                    stamps: Stamps::new(now),
+                })
+            })
+            .collect()
+    }
+
+    fn indicators(&self, action_plan_id: ActionPlanId, decision: &Decision) -> Vec<EfficacyIndicator> {
+        let row = |(spec, value): &(watcher_domain::IndicatorSpec, f64)| EfficacyIndicator {
+            id: EfficacyIndicatorId(self.ids.uuid()),
+            action_plan_id,
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            unit: spec.unit.clone(),
+            value: *value,
+        };
+        decision.indicators.iter().map(row).collect()
+    }
+
+    fn announce(&self, audit: &Audit, (action_plan_id, state): (ActionPlanId, ActionPlanState)) {
+        self.audit_event(audit.id, Some(AuditState::Ongoing), AuditState::Succeeded);
+        self.bus.publish(Event::ActionPlan { action_plan_id, old: None, state });
+        if state == ActionPlanState::Pending {
+            self.bus.publish(Work::RunActionPlan { action_plan_id });
+        }
+    }
+
+    /// The one place where an audit becomes FAILED.
+    async fn fail(&self, claimed: &Claimed, error: &AuditError) -> Result<(), watcher_store::Error> {
+        let id = claimed.audit.id;
+        tracing::error!(
+            audit.id = %id,
+            blame = ?error.fault(),
+            error = error as &dyn std::error::Error,
+            "audit {id} failed"
+        );
+        let mut tx = self.store.begin().await?;
+        let message = error.to_string();
+        if audit::finish(&mut tx, id, claimed.term, AuditState::Failed, Some(&message), self.clock.now()).await? {
+            tx.commit().await?;
+            self.audit_event(id, Some(AuditState::Ongoing), AuditState::Failed);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn audit_event(&self, audit_id: AuditId, old: Option<AuditState>, state: AuditState) {
+        self.bus.publish(Event::Audit { audit_id, old, state });
+    }
+}
+
+fn visible_to(audit: &Audit) -> Visibility {
+    match &audit.project_id {
+        None => Visibility::All,
+        Some(project) => Visibility::Project(ProjectId::clone(project)),
+    }
+}
+
+/// JSON, compressed fast: snapshots are written once per audit and read only when one is replayed.
+fn compress(model: &ClusterDataModel) -> Result<(Digest, Vec<u8>), std::io::Error> {
+    let json = serde_json::to_vec(model)?;
+    Ok((Digest(sha2::Sha256::digest(&json).into()), zstd::bulk::compress(&json, 1)?))
+}

@@ -1,0 +1,176 @@
+//! Decide and plan: what needs no database, so that `watcher-host decide` takes the same path as an audit.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use watcher_cluster::ClusterDataModel;
+use watcher_domain::efficacy::{GlobalEfficacy, IndicatorSpec};
+use watcher_domain::plugin::{Description, Specifics, StrategySpecifics};
+use watcher_domain::ports::{Datasource, PlannerRun, PlannerRunner, StrategyRun, StrategyRunner};
+use watcher_domain::schema::Schema;
+use watcher_domain::{Digest, Limits, PlannedAction, Solution, Timestamp};
+
+use crate::error::AuditError;
+use crate::recorder::MemoryRecorder;
+
+/// A plugin version that was looked up.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Which component.
+    pub digest: Digest,
+    /// What it says about itself.
+    pub description: Description,
+    /// The operator's configuration, without defaults.
+    pub configuration: Map<String, Value>,
+}
+
+impl Resolved {
+    /// The configuration with defaults filled in.
+    pub fn complete_configuration(&self) -> Result<Map<String, Value>, AuditError> {
+        if self.description.configuration_schema.is_null() {
+            return Ok(self.configuration.clone());
+        }
+        let plugin = || self.description.name.clone();
+        Schema::new(&self.description.configuration_schema)
+            .map_err(|source| AuditError::Schema { plugin: plugin(), source })?
+            .complete(self.configuration.clone())
+            .map_err(|misfit| AuditError::Configuration { plugin: plugin(), misfit })
+    }
+
+    /// What only a strategy says.
+    pub fn strategy(&self) -> Result<&StrategySpecifics, AuditError> {
+        match &self.description.specifics {
+            Specifics::Strategy(specifics) => Ok(specifics),
+            Specifics::Action(_) | Specifics::Planner {} => {
+                Err(AuditError::NoPlugin { kind: "strategy", name: self.description.name.clone() })
+            }
+        }
+    }
+}
+
+/// Completes the parameters of an audit by its strategy's schema.
+pub fn complete_parameters(strategy: &Resolved, given: Map<String, Value>) -> Result<Map<String, Value>, AuditError> {
+    let name = || strategy.description.name.clone();
+    Schema::new(&strategy.strategy()?.parameters_schema)
+        .map_err(|source| AuditError::Schema { plugin: name(), source })?
+        .complete(given)
+        .map_err(|misfit| AuditError::Parameters { strategy: name(), misfit })
+}
+
+/// What a decision starts from.
+pub struct DecisionInput {
+    /// The strategy.
+    pub strategy: Resolved,
+    /// Parameters, with defaults.
+    pub parameters: Map<String, Value>,
+    /// The cluster in scope.
+    pub model: Arc<ClusterDataModel>,
+    /// Answers questions about metrics.
+    pub datasource: Arc<dyn Datasource>,
+    /// The time that the strategy sees.
+    pub time: Timestamp,
+    /// Seed of its random numbers.
+    pub seed: u64,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// What was decided.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Actions and indicator values.
+    pub solution: Solution,
+    /// Indicators of the goal with their values, in the order of the goal.
+    pub indicators: Vec<(IndicatorSpec, f64)>,
+    /// Their sums.
+    pub global_efficacy: Vec<GlobalEfficacy>,
+}
+
+/// Runs the strategy and checks its efficacy indicators.
+pub async fn decide(
+    runner: &dyn StrategyRunner,
+    input: &DecisionInput,
+    recorder: Arc<MemoryRecorder>,
+) -> Result<Decision, AuditError> {
+    let strategy = input.strategy.description.name.clone();
+    let run = StrategyRun {
+        digest: input.strategy.digest,
+        parameters: input.parameters.clone(),
+        configuration: input.strategy.complete_configuration()?,
+        model: Arc::clone(&input.model),
+        datasource: Arc::clone(&input.datasource),
+        recorder,
+        time: input.time,
+        seed: input.seed,
+        limits: input.limits,
+    };
+    let outcome =
+        runner.run_strategy(run).await.map_err(|source| AuditError::Decide { strategy: strategy.clone(), source })?;
+    let goal = &input.strategy.strategy()?.goal;
+    let indicators = check_efficacy(&strategy, &goal.efficacy_specification, &outcome.solution)?;
+    Ok(Decision { solution: outcome.solution, indicators, global_efficacy: outcome.global_efficacy })
+}
+
+fn check_efficacy(
+    strategy: &str,
+    specification: &[IndicatorSpec],
+    solution: &Solution,
+) -> Result<Vec<(IndicatorSpec, f64)>, AuditError> {
+    let mut indicators = Vec::with_capacity(specification.len());
+    for spec in specification {
+        let value = solution.efficacy_indicators.iter().rev().find(|(name, _)| *name == spec.name);
+        let Some(&(_, value)) = value else {
+            if spec.required {
+                tracing::warn!(
+                    strategy.name = strategy,
+                    indicator = spec.name,
+                    "a required efficacy indicator is missing"
+                );
+            }
+            continue;
+        };
+        Schema::new(&spec.schema)
+            .map_err(|source| AuditError::Schema { plugin: strategy.to_owned(), source })?
+            .check(&number(value))
+            .map_err(|misfit| AuditError::Efficacy {
+                strategy: strategy.to_owned(),
+                indicator: spec.name.clone(),
+                value,
+                misfit,
+            })?;
+        indicators.push((spec.clone(), value));
+    }
+    Ok(indicators)
+}
+
+/// A JSON number; whole values become integers, because schemas of draft 4 tell 3 and 3.0 apart.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within the range of i64")]
+pub fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+        Value::from(value as i64)
+    } else {
+        Value::from(value)
+    }
+}
+
+/// Runs the planner that the strategy prefers.
+pub async fn plan(
+    runner: &dyn PlannerRunner,
+    planner: &Resolved,
+    input: &DecisionInput,
+    solution: &Solution,
+) -> Result<Vec<PlannedAction>, AuditError> {
+    let run = PlannerRun {
+        digest: planner.digest,
+        actions: Arc::new(solution.actions.clone()),
+        configuration: planner.complete_configuration()?,
+        model: Arc::clone(&input.model),
+        time: input.time,
+        seed: input.seed,
+        limits: input.limits,
+    };
+    runner
+        .run_planner(run)
+        .await
+        .map_err(|source| AuditError::Plan { planner: planner.description.name.clone(), source })
+}
