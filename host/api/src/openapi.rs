@@ -1,6 +1,10 @@
 //! The description of the API, made from the operations themselves.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
@@ -59,8 +63,15 @@ pub fn document() -> Document {
     get, path = "/openapi.json", operation_id = "describe_api", tag = "versions", security(()),
     responses((status = 200, description = "An OpenAPI document", body = Object), ReadProblems)
 )]
-pub(crate) async fn serve() -> Json<Document> {
-    Json(document())
+pub(crate) async fn serve() -> impl IntoResponse {
+    static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| document().to_json());
+    match &*TEXT {
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], text.as_str()).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the description of the API could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// The body of every answer that is no result.

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn dummy(given: Value) -> Result<Value, Misfit> {
+    fn dummy(given: &Value) -> Result<Value, Misfit> {
         let schema = json!({"properties": {
             "para1": {"description": "number parameter example", "type": "number", "default": 3.2, "minimum": 1.0, "maximum": 10.2},
             "para2": {"description": "string parameter example", "type": "string", "default": "hello"},
@@ -176,12 +176,12 @@ mod tests {
 
     #[test]
     fn defaults_are_filled_in() {
-        assert_eq!(dummy(json!({"para1": 1.0})), Ok(json!({"para1": 1.0, "para2": "hello"})));
+        assert_eq!(dummy(&json!({"para1": 1.0})), Ok(json!({"para1": 1.0, "para2": "hello"})));
     }
 
     #[test]
     fn a_value_out_of_bounds_is_told_with_its_schema() {
-        let Err(Misfit::Value(told)) = dummy(json!({"para1": 200})) else { panic!("fits") };
+        let Err(Misfit::Value(told)) = dummy(&json!({"para1": 200})) else { panic!("fits") };
         assert_eq!(
             told,
             "200 is greater than the maximum of 10.2\n\nFailed validating 'maximum' in schema['properties']['para1']:\n    \
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_at_every_depth() {
-        assert_eq!(dummy(json!({"x": 1})), Err(Misfit::Unknown("x".to_owned())));
+        assert_eq!(dummy(&json!({"x": 1})), Err(Misfit::Unknown("x".to_owned())));
         let schema =
             json!({"properties": {"actions": {"type": "array", "items": {"properties": {"action_type": {}}}}}});
         let given = json!({"actions": [{"a": 1}]}).as_object().cloned().unwrap_or_default();

@@ -78,12 +78,9 @@ pub(crate) const INTERNAL_AND_MESSAGE: &[&str] =
 
 /// Reads a patch, and checks every operation against the limits.
 pub(crate) fn parse(body: &Value, limits: &Limits) -> Result<Vec<Operation>, Invalid> {
-    let items = match body {
-        Value::Array(items) => items,
-        _ => {
-            let reason = format!("Value not a valid list: {}", text::plain(body));
-            return Err(Invalid::input(ARGUMENT, body, reason));
-        }
+    let Value::Array(items) = body else {
+        let reason = format!("Value not a valid list: {}", text::plain(body));
+        return Err(Invalid::input(ARGUMENT, body, reason));
     };
     if items.len() > MOST_OPERATIONS {
         return Err(Invalid::Patch {
@@ -245,9 +242,9 @@ mod tests {
 
     const FREE: Limits = Limits { internal: INTERNAL, allowed: None, removal: true, refuse: |_| None };
 
-    fn patched(patch: Value) -> Result<Value, String> {
+    fn patched(patch: &Value) -> Result<Value, String> {
         let document = json!({"name": "a", "scope": [1, 2], "parameters": {"x": 1}});
-        let operations = parse(&patch, &FREE).map_err(|error| error.to_string())?;
+        let operations = parse(patch, &FREE).map_err(|error| error.to_string())?;
         let document = document.as_object().cloned().unwrap_or_default();
         apply(document, &operations).map(Value::Object).map_err(|error| error.to_string())
     }
@@ -260,8 +257,8 @@ mod tests {
             {"op": "add", "path": "/scope/-", "value": 3},
             {"op": "remove", "path": "/scope/0"},
         ]);
-        assert_eq!(patched(patch), Ok(json!({"name": "b", "scope": [2, 3], "parameters": {"x": 1, "y": 2}})));
-        assert_eq!(patched(json!([])).unwrap()["name"], "a");
+        assert_eq!(patched(&patch), Ok(json!({"name": "b", "scope": [2, 3], "parameters": {"x": 1, "y": 2}})));
+        assert_eq!(patched(&json!([])).unwrap()["name"], "a");
     }
 
     #[test]
@@ -292,7 +289,7 @@ mod tests {
                 "Invalid input for field/attribute path. Value: 'x'. Value should match the pattern ^(/[\\w-]+)+$",
             ),
         ] {
-            assert_eq!(patched(patch), Err(reason.to_owned()));
+            assert_eq!(patched(&patch), Err(reason.to_owned()));
         }
     }
 }

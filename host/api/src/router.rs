@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::header::ALLOW;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -42,8 +43,8 @@ async fn methods_of_no_operation(request: Request, next: Next) -> Response {
     }
     if request.method() == Method::HEAD {
         return match v1::methods(&path::canonical(request.uri().path())) {
-            Some(allow) => ApiError::MethodNotAllowed { allow }.into_response(),
-            None => ApiError::NoSuchPath.into_response(),
+            Some(allow) => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allow)]).into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
         };
     }
     next.run(request).await

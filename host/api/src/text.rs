@@ -1,5 +1,7 @@
 //! Values as the original service writes them into its messages: the notation of Python, which clients have learned to read.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 /// Width at which the original breaks a value that it shows in a message.
@@ -79,7 +81,7 @@ fn write_json_text(out: &mut String, text: &str) {
             ' '..='~' => out.push(character),
             _ => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }
@@ -140,7 +142,7 @@ pub(crate) fn quoted(text: &str) -> String {
                 out.push(quote);
             }
             _ if character.is_control() && u32::from(character) < 0x100 => {
-                out.push_str(&format!("\\x{:02x}", u32::from(character)));
+                let _ = write!(out, "\\x{:02x}", u32::from(character));
             }
             _ => out.push(character),
         }

@@ -74,6 +74,11 @@ impl Detail {
     }
 }
 
+/// A field that full records have, with a value or null, and brief ones do not have at all (then there is no `Nullable`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Nullable<T>(pub(crate) Option<T>);
+
 /// The last variable part of a path: a UUID, a name or a number.
 pub(crate) struct Ident(pub(crate) String);
 

@@ -7,6 +7,7 @@ use crate::time;
 
 /// Times of a row, in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the API calls them so")]
 pub(crate) struct StampsView {
     /// When it was made.
     created_at: String,

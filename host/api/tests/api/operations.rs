@@ -272,8 +272,8 @@ async fn actions_of_a_cancelled_plan_are_cancelled_and_those_of_a_deleted_one_ar
     let service = service().await;
     let plan = recommend(&service, create_audit(&service).await).await;
     let path = format!("/v1/action_plans/{plan}");
-    let patch = json!([{"op": "replace", "path": "/state", "value": "CANCELLED"}]);
-    assert_eq!(service.call("PATCH", &path, Some(patch)).await.status, 200);
+    let cancel = json!([{"op": "replace", "path": "/state", "value": "CANCELLED"}]);
+    assert_eq!(service.call("PATCH", &path, Some(cancel)).await.status, 200);
     let actions = service.call("GET", &format!("/v1/actions?action_plan_uuid={plan}"), None).await.json();
     let states: Vec<_> = actions["actions"].as_array().unwrap().iter().map(|action| &action["state"]).collect();
     assert_eq!(states, ["CANCELLED", "CANCELLED"]);

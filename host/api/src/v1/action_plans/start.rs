@@ -34,9 +34,8 @@ pub(crate) async fn start(
     let plan = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
     context.enforce(Rule::ActionPlanStart)?;
     let from = plan.state;
-    let to = match (from, from.after(ActionPlanEvent::Start)) {
-        (ActionPlanState::Recommended, Ok(to)) => to,
-        _ => return Err(Invalid::Start(from.as_str()).into()),
+    let (ActionPlanState::Recommended, Ok(to)) = (from, from.after(ActionPlanEvent::Start)) else {
+        return Err(Invalid::Start(from.as_str()).into());
     };
     if !action_plan::transition(&mut tx, plan.id, from, to, context.api.clock.now()).await? {
         return Err(Conflict::Changed("action plan").into());

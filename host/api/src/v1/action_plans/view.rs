@@ -8,8 +8,8 @@ use watcher_domain::{ActionPlan, EfficacyIndicator, GlobalEfficacy};
 use crate::link::{Base, Link};
 use crate::microversion::Microversion;
 use crate::time;
-use crate::v1::Detail;
 use crate::v1::names::Names;
+use crate::v1::{Detail, Nullable};
 
 /// An action plan.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -28,18 +28,18 @@ pub(crate) struct ActionPlanView {
     /// Only in full records.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    hostname: Option<Option<String>>,
+    hostname: Option<Nullable<String>>,
     /// Only in full records, from version 1.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    status_message: Option<Option<String>>,
+    status_message: Option<Nullable<String>>,
     /// Only in full records.
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<String>,
     /// Only in full records.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    deleted_at: Option<Option<String>>,
+    deleted_at: Option<Nullable<String>>,
     updated_at: Option<String>,
 }
 
@@ -93,12 +93,12 @@ impl ActionPlanView {
             global_efficacy: plan.global_efficacy.iter().map(EfficacyView::from).collect(),
             state: plan.state.as_str(),
             links: base.item("action_plans", plan.id),
-            hostname: detail.only_full(|| plan.hostname.clone()),
+            hostname: detail.only_full(|| Nullable(plan.hostname.clone())),
             status_message: detail
-                .only_full(|| plan.status_message.clone())
+                .only_full(|| Nullable(plan.status_message.clone()))
                 .filter(|_| version >= Microversion::SKIPPED),
             created_at: detail.only_full(|| time::with_offset(plan.stamps.created_at)),
-            deleted_at: detail.only_full(|| plan.stamps.deleted_at.map(time::with_offset)),
+            deleted_at: detail.only_full(|| Nullable(plan.stamps.deleted_at.map(time::with_offset))),
             updated_at: plan.stamps.updated_at.map(time::with_offset),
         }
     }

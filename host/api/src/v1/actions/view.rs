@@ -8,8 +8,8 @@ use watcher_domain::Action;
 
 use crate::link::{Base, Link};
 use crate::microversion::Microversion;
-use crate::v1::Detail;
 use crate::v1::stamps::StampsView;
+use crate::v1::{Detail, Nullable};
 
 /// An action.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -32,7 +32,7 @@ pub(crate) struct ActionView {
     /// Only in full records, from version 1.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    status_message: Option<Option<String>>,
+    status_message: Option<Nullable<String>>,
     /// Only in full records.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     stamps: Option<StampsView>,
@@ -56,7 +56,7 @@ impl ActionView {
             parents: action.parents.iter().map(|parent| parent.0).collect(),
             links: base.item("actions", action.id),
             status_message: detail
-                .only_full(|| action.status_message.clone())
+                .only_full(|| Nullable(action.status_message.clone()))
                 .filter(|_| version >= Microversion::SKIPPED),
             stamps: detail.only_full(|| action.stamps.into()),
         }

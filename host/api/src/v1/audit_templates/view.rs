@@ -8,9 +8,9 @@ use watcher_domain::AuditTemplate;
 
 use crate::link::{Base, Link};
 use crate::microversion::Microversion;
-use crate::v1::Detail;
 use crate::v1::names::{GoalAndStrategy, Names};
 use crate::v1::stamps::StampsView;
+use crate::v1::{Detail, Nullable};
 
 /// An audit template.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -20,7 +20,7 @@ pub(crate) struct AuditTemplateView {
     /// Only in full records.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    description: Option<Option<String>>,
+    description: Option<Nullable<String>>,
     #[serde(flatten)]
     pub(crate) related: GoalAndStrategy,
     links: [Link; 2],
@@ -47,7 +47,7 @@ impl AuditTemplateView {
         Self {
             uuid: template.id.0,
             name: template.name.clone(),
-            description: detail.only_full(|| template.description.clone()),
+            description: detail.only_full(|| Nullable(template.description.clone())),
             related: GoalAndStrategy::new(names, template.goal_id, template.strategy_id),
             links: base.item("audit_templates", template.id),
             scope: template.scope.0.clone(),

@@ -9,9 +9,9 @@ use watcher_domain::Audit;
 use crate::link::{Base, Link};
 use crate::microversion::Microversion;
 use crate::time;
-use crate::v1::Detail;
 use crate::v1::names::{GoalAndStrategy, Names};
 use crate::v1::stamps::StampsView;
+use crate::v1::{Detail, Nullable};
 
 /// An audit.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -40,21 +40,21 @@ pub(crate) struct AuditView {
     /// Only in full records.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    hostname: Option<Option<String>>,
+    hostname: Option<Nullable<String>>,
     /// UTC, without offset. Only in full records, from version 1.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    start_time: Option<Option<String>>,
+    start_time: Option<Nullable<String>>,
     /// UTC, without offset. Only in full records, from version 1.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    end_time: Option<Option<String>>,
+    end_time: Option<Nullable<String>>,
     /// Always false in brief records and before version 1.2.
     force: bool,
     /// Only in full records, from version 1.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    status_message: Option<Option<String>>,
+    status_message: Option<Nullable<String>>,
     /// Only in full records.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     stamps: Option<StampsView>,
@@ -63,7 +63,7 @@ pub(crate) struct AuditView {
 impl AuditView {
     pub(crate) fn new(audit: &Audit, names: &Names, base: &Base, version: Microversion, detail: Detail) -> Self {
         let timed = |time: Option<_>| {
-            detail.only_full(|| time.map(time::naive)).filter(|_| version >= Microversion::START_END_TIME)
+            detail.only_full(|| Nullable(time.map(time::naive))).filter(|_| version >= Microversion::START_END_TIME)
         };
         Self {
             uuid: audit.id.0,
@@ -77,12 +77,12 @@ impl AuditView {
             scope: audit.scope.0.clone(),
             auto_trigger: audit.auto_trigger,
             next_run_time: audit.next_run_time.map(time::naive),
-            hostname: detail.only_full(|| audit.hostname.clone()),
+            hostname: detail.only_full(|| Nullable(audit.hostname.clone())),
             start_time: timed(audit.start_time),
             end_time: timed(audit.end_time),
             force: audit.force && detail == Detail::Full && version >= Microversion::FORCE,
             status_message: detail
-                .only_full(|| audit.status_message.clone())
+                .only_full(|| Nullable(audit.status_message.clone()))
                 .filter(|_| version >= Microversion::SKIPPED),
             stamps: detail.only_full(|| audit.stamps.into()),
         }

@@ -9,8 +9,8 @@ use watcher_store::service::Service;
 use crate::context::Context;
 use crate::link::Link;
 use crate::time;
-use crate::v1::Detail;
 use crate::v1::stamps::StampsView;
+use crate::v1::{Detail, Nullable};
 
 /// A service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -22,7 +22,7 @@ pub(crate) struct ServiceView {
     /// UTC, without offset. Only in full records.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    last_seen_up: Option<Option<String>>,
+    last_seen_up: Option<Nullable<String>>,
     /// `ACTIVE`, or `FAILED` if it gave no sign of life for too long.
     status: &'static str,
     links: [Link; 2],
@@ -40,7 +40,7 @@ impl ServiceView {
             id: service.serial,
             name: service.name.clone(),
             host: service.host.clone(),
-            last_seen_up: detail.only_full(|| service.last_seen_up.map(time::naive)),
+            last_seen_up: detail.only_full(|| Nullable(service.last_seen_up.map(time::naive))),
             status: if silent <= down { "ACTIVE" } else { "FAILED" },
             links: context.base.item("services", service.serial),
             stamps: detail.only_full(|| service.stamps.into()),
