@@ -1,0 +1,151 @@
+//! What the host knows of one call of a guest: the data of its store.
+
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use watcher_cluster::ClusterDataModel;
+use watcher_domain::journal::JournalError;
+use watcher_domain::limits::{LimitHit, LimitName};
+use watcher_domain::ports::{Datasource, PlannerRun, Recorder, StrategyRun};
+use watcher_domain::{Blame, Failure, Limits, Timestamp};
+
+use crate::bindings::imports::watcher::types::types;
+use crate::capability::log::Log;
+use crate::handler::Handler;
+use crate::limits::Memory;
+
+/// Why the host ends a call from within an import. A guest cannot catch it.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Limit(LimitHit),
+    Journal(JournalError),
+}
+
+/// Data of a store.
+pub(crate) struct Call {
+    pub(crate) memory: Memory,
+    pub(crate) log: Log,
+    pub(crate) outside: Outside,
+    /// Set by an import that ends the call.
+    pub(crate) stop: Option<Stop>,
+    /// Whether the guest was started: an error before is none of its output.
+    pub(crate) entered: bool,
+    limits: Limits,
+    host_calls: u64,
+    requests: u64,
+}
+
+/// What lies beyond the imports.
+pub(crate) enum Outside {
+    /// Nothing: the guest only describes.
+    Nothing,
+    /// A strategy or planner decides on a snapshot.
+    Decision(Decision),
+    /// An action handler works on the cloud.
+    Handler(Box<Handler>),
+}
+
+/// What a strategy or planner sees.
+pub(crate) struct Decision {
+    pub(crate) time: Timestamp,
+    pub(crate) random: ChaCha8Rng,
+    pub(crate) model: Arc<ClusterDataModel>,
+    /// None for a planner, whose world does not have it.
+    pub(crate) metrics: Option<Metrics>,
+}
+
+/// Where metrics come from, and who is told what was seen.
+pub(crate) struct Metrics {
+    pub(crate) datasource: Arc<dyn Datasource>,
+    pub(crate) recorder: Arc<dyn Recorder>,
+}
+
+impl Decision {
+    pub(crate) fn of_strategy(run: &StrategyRun) -> Self {
+        Self {
+            time: run.time,
+            random: ChaCha8Rng::seed_from_u64(run.seed),
+            model: Arc::clone(&run.model),
+            metrics: Some(Metrics { datasource: Arc::clone(&run.datasource), recorder: Arc::clone(&run.recorder) }),
+        }
+    }
+
+    pub(crate) fn of_planner(run: &PlannerRun) -> Self {
+        Self {
+            time: run.time,
+            random: ChaCha8Rng::seed_from_u64(run.seed),
+            model: Arc::clone(&run.model),
+            metrics: None,
+        }
+    }
+}
+
+impl Call {
+    pub(crate) fn new(plugin: String, limits: Limits, outside: Outside) -> Self {
+        Self {
+            memory: Memory::new(&limits),
+            log: Log::new(plugin, limits.log_bytes),
+            outside,
+            stop: None,
+            entered: false,
+            limits,
+            host_calls: 0,
+            requests: 0,
+        }
+    }
+
+    /// Counts a call of an import that passed `bytes` of text to the host.
+    pub(crate) fn enter(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.host_calls += 1;
+        if self.host_calls > self.limits.host_calls {
+            return Err(self.stop_at(LimitName::HostCalls, self.limits.host_calls));
+        }
+        if u64::try_from(bytes).unwrap_or(u64::MAX) > self.limits.host_call_fuel {
+            return Err(self.stop_at(LimitName::HostCallFuel, self.limits.host_call_fuel));
+        }
+        Ok(())
+    }
+
+    /// Counts a request to the outside.
+    pub(crate) fn count_request(&mut self) -> Result<(), LimitHit> {
+        if self.requests >= self.limits.requests {
+            return Err(LimitHit { limit: LimitName::Requests, value: self.limits.requests });
+        }
+        self.requests += 1;
+        Ok(())
+    }
+
+    /// Ends the call because of a limit.
+    pub(crate) fn stop_at(&mut self, limit: LimitName, value: u64) -> wasmtime::Error {
+        self.end(Stop::Limit(LimitHit { limit, value }))
+    }
+
+    /// Ends the call: what the import that was called returns to the engine.
+    pub(crate) fn end(&mut self, stop: Stop) -> wasmtime::Error {
+        self.stop = Some(stop);
+        wasmtime::Error::msg("the host ended the call")
+    }
+}
+
+/// What an import answers that has nothing behind it while a guest describes itself.
+pub(crate) fn nothing_there(what: &str) -> types::Failure {
+    lower(Failure::new(
+        Blame::Plugin,
+        "not-available",
+        format!("{what} cannot be asked for while the plugin describes"),
+    ))
+}
+
+/// A failure as the guest gets it.
+pub(crate) fn lower(failure: Failure) -> types::Failure {
+    let blame = match failure.blame {
+        Blame::Input => types::Blame::Input,
+        Blame::Plugin => types::Blame::Plugin,
+        Blame::Cloud => types::Blame::Cloud,
+        Blame::Service => types::Blame::Service,
+    };
+    types::Failure { code: failure.code, message: failure.message, retryable: failure.retryable, blame }
+}
+
+impl types::Host for Call {}

@@ -1,0 +1,88 @@
+//! `watcher:metrics`: statistics from the configured datasources. Everything a strategy sees is recorded.
+
+use std::sync::Arc;
+
+use watcher_domain::limits::LimitName;
+use watcher_domain::metric::{Aggregate, ResourceKind, StatisticQuery};
+use watcher_domain::recording::Seen;
+use watcher_domain::{Blame, Failure};
+
+use crate::bindings::imports::watcher::metrics::metrics::{self, Host, Samples};
+use crate::bindings::imports::watcher::types::types;
+use crate::call::{Call, Outside, Stop, lower, nothing_there};
+use crate::capability::log::cut;
+
+/// Longer names are no metric's.
+const NAME_BYTES: usize = 255;
+
+fn query(
+    metric: String,
+    kind: metrics::ResourceKind,
+    aggregate: &str,
+    period_s: f64,
+    granularity_s: f64,
+) -> Result<StatisticQuery, Failure> {
+    let invalid = |message: String| Failure::new(Blame::Plugin, "invalid-query", message);
+    if metric.is_empty() || metric.len() > NAME_BYTES {
+        return Err(invalid(format!("a metric name has 1 to {NAME_BYTES} bytes")));
+    }
+    let aggregate = Aggregate::ALL.iter().find(|known| known.as_str() == aggregate).copied().ok_or_else(|| {
+        invalid(format!("there is no aggregate {:?}; there are mean, min, max, count", cut(aggregate, 80)))
+    })?;
+    for (name, seconds) in [("period", period_s), ("granularity", granularity_s)] {
+        if !seconds.is_finite() || seconds <= 0.0 {
+            return Err(invalid(format!("the {name} is {seconds} s, and must be greater than 0")));
+        }
+    }
+    let kind = match kind {
+        metrics::ResourceKind::ComputeNode => ResourceKind::ComputeNode,
+        metrics::ResourceKind::Instance => ResourceKind::Instance,
+    };
+    Ok(StatisticQuery { metric, kind, aggregate, period_s, granularity_s })
+}
+
+impl Host for Call {
+    async fn statistic(
+        &mut self,
+        metric: String,
+        kind: metrics::ResourceKind,
+        aggregate: String,
+        period_s: f64,
+        granularity_s: f64,
+    ) -> wasmtime::Result<Result<Samples, types::Failure>> {
+        self.enter(metric.len() + aggregate.len())?;
+        let Outside::Decision(decision) = &self.outside else { return Ok(Err(nothing_there("a metric"))) };
+        let Some(source) = &decision.metrics else { return Ok(Err(nothing_there("a metric"))) };
+        let (model, time) = (Arc::clone(&decision.model), decision.time);
+        let (datasource, recorder) = (Arc::clone(&source.datasource), Arc::clone(&source.recorder));
+        let query = match query(metric, kind, &aggregate, period_s, granularity_s) {
+            Ok(query) => query,
+            Err(failure) => return Ok(Err(lower(failure))),
+        };
+        if let Err(hit) = self.count_request() {
+            debug_assert_eq!(hit.limit, LimitName::Requests);
+            return Err(self.end(Stop::Limit(hit)));
+        }
+        let answer = if datasource.has(&query.metric) {
+            datasource.statistic(&query, &model, time).await
+        } else {
+            let message = format!("no datasource has the metric {}", query.metric);
+            Err(Failure::new(Blame::Service, "metric-not-available", message))
+        };
+        let result = match &answer {
+            Ok(samples) => Ok(Samples { rows: samples.rows.clone(), values: samples.values.clone() }),
+            Err(failure) => Err(lower(failure.clone())),
+        };
+        recorder.record(Seen::Statistic { query, answer });
+        Ok(result)
+    }
+
+    async fn available(&mut self, metrics: Vec<String>) -> wasmtime::Result<Vec<bool>> {
+        self.enter(metrics.iter().map(String::len).sum())?;
+        let Outside::Decision(decision) = &self.outside else { return Ok(vec![false; metrics.len()]) };
+        let Some(source) = &decision.metrics else { return Ok(vec![false; metrics.len()]) };
+        let answer: Vec<bool> = metrics.iter().map(|metric| source.datasource.has(metric)).collect();
+        source.recorder.record(Seen::Available { metrics, answer: answer.clone() });
+        Ok(answer)
+    }
+}

@@ -1,0 +1,52 @@
+//! Runs planners.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use watcher_domain::ports::{PlannerRun, PlannerRunner, RunError};
+use watcher_domain::{PlannedAction, PluginKind, SolutionAction};
+
+use crate::bindings::planner::watcher::strategy::strategy as wit;
+use crate::call::{Call, Decision, Outside};
+use crate::output;
+use crate::runtime::{Runtime, aside, declared};
+use crate::strategy::{other_kind, text};
+use crate::world::Prepared;
+
+/// An action as a planner gets it: the resource beside the parameters, as the strategy gave them.
+fn given(action: &SolutionAction) -> wit::SolutionAction {
+    let mut parameters = action.input_parameters.clone();
+    let resource_id = action.resource_id().to_owned();
+    if !resource_id.is_empty() {
+        parameters.shift_remove("resource_id");
+    }
+    wit::SolutionAction { action_type: action.action_type.clone(), resource_id, input_parameters: text(&parameters) }
+}
+
+#[async_trait]
+impl PlannerRunner for Runtime {
+    async fn run_planner(&self, run: PlannerRun) -> Result<Vec<PlannedAction>, RunError> {
+        let loaded = self.load_kind(run.digest, PluginKind::Planner).await?;
+        let limits = run.limits;
+        let configuration = text(&run.configuration);
+        let actions = Arc::clone(&run.actions);
+        let count = actions.len();
+        let actions = aside(move || actions.iter().map(given).collect::<Vec<_>>()).await?;
+        let call = Call::new(loaded.label(), limits, Outside::Decision(Decision::of_planner(&run)));
+        let planned = self
+            .run(&loaded, call, limits, |store, loaded| {
+                Box::pin(async move {
+                    let Prepared::Planner(pre) = &loaded.prepared else { return Err(other_kind()) };
+                    let plugin = pre.instantiate_async(&mut *store).await?;
+                    store.data_mut().entered = true;
+                    plugin.watcher_planner_planner().call_schedule(store, &actions, &configuration).await
+                })
+            })
+            .await?;
+        let planned = declared(planned)?;
+        match aside(move || output::plan(planned, count, &limits)).await? {
+            Ok(plan) => Ok(plan),
+            Err(bad) => Err(self.refused(&loaded, bad).await),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The three worlds: which imports each is offered, and how a component is told to be of one.
+
+use semver::Version;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store};
+use watcher_domain::PluginKind;
+
+use crate::bindings::action::ActionPre;
+use crate::bindings::imports::watcher::{clock, cluster, log, metrics, openstack, random, types};
+use crate::bindings::planner::PlannerPre;
+use crate::bindings::strategy::StrategyPre;
+use crate::call::Call;
+
+/// An interface that a world offers, with its functions.
+struct Interface {
+    name: &'static str,
+    functions: &'static [&'static str],
+}
+
+/// Version of every package of the WIT.
+const VERSION: Version = Version::new(0, 1, 0);
+
+const TYPES: Interface = Interface { name: "watcher:types/types", functions: &[] };
+const LOG: Interface = Interface { name: "watcher:log/log", functions: &["write"] };
+const CLOCK: Interface = Interface { name: "watcher:clock/clock", functions: &["now"] };
+const TIMER: Interface = Interface { name: "watcher:clock/timer", functions: &["sleep"] };
+const RANDOM: Interface = Interface { name: "watcher:random/random", functions: &["bytes", "number"] };
+const METRICS: Interface = Interface { name: "watcher:metrics/metrics", functions: &["statistic", "available"] };
+const REQUESTS: Interface = Interface { name: "watcher:openstack/requests", functions: &["send"] };
+const COMPUTE: Interface = Interface {
+    name: "watcher:cluster/compute",
+    functions: &[
+        "node-count",
+        "node-strings",
+        "node-integers",
+        "node-numbers",
+        "instance-count",
+        "instance-strings",
+        "instance-integers",
+        "instance-flags",
+        "placement",
+    ],
+};
+/// The strategy's interface lends its types to the planner's.
+const STRATEGY_TYPES: Interface = Interface { name: "watcher:strategy/strategy", functions: &[] };
+
+const fn export_of(kind: PluginKind) -> &'static str {
+    match kind {
+        PluginKind::Strategy => "watcher:strategy/strategy",
+        PluginKind::Planner => "watcher:planner/planner",
+        PluginKind::Action => "watcher:action/action",
+    }
+}
+
+const fn offered_to(kind: PluginKind) -> &'static [Interface] {
+    match kind {
+        PluginKind::Strategy => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, METRICS],
+        PluginKind::Planner => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, STRATEGY_TYPES],
+        PluginKind::Action => &[TYPES, LOG, CLOCK, TIMER, RANDOM, REQUESTS],
+    }
+}
+
+/// A component with its imports resolved, ready to be started any number of times.
+pub(crate) enum Prepared {
+    Strategy(StrategyPre<Call>),
+    Planner(PlannerPre<Call>),
+    Action(ActionPre<Call>),
+}
+
+impl Prepared {
+    pub(crate) const fn kind(&self) -> PluginKind {
+        match self {
+            Self::Strategy(_) => PluginKind::Strategy,
+            Self::Planner(_) => PluginKind::Planner,
+            Self::Action(_) => PluginKind::Action,
+        }
+    }
+
+    /// Starts an instance and lets it describe itself.
+    pub(crate) async fn describe(&self, store: &mut Store<Call>) -> wasmtime::Result<String> {
+        match self {
+            Self::Strategy(pre) => {
+                let plugin = pre.instantiate_async(&mut *store).await?;
+                store.data_mut().entered = true;
+                plugin.watcher_strategy_strategy().call_describe(store).await
+            }
+            Self::Planner(pre) => {
+                let plugin = pre.instantiate_async(&mut *store).await?;
+                store.data_mut().entered = true;
+                plugin.watcher_planner_planner().call_describe(store).await
+            }
+            Self::Action(pre) => {
+                let plugin = pre.instantiate_async(&mut *store).await?;
+                store.data_mut().entered = true;
+                plugin.watcher_action_action().call_describe(store).await
+            }
+        }
+    }
+
+    /// Starts an instance and nothing more.
+    pub(crate) async fn start(&self, store: &mut Store<Call>) -> wasmtime::Result<()> {
+        match self {
+            Self::Strategy(pre) => pre.instantiate_async(store).await.map(drop),
+            Self::Planner(pre) => pre.instantiate_async(store).await.map(drop),
+            Self::Action(pre) => pre.instantiate_async(store).await.map(drop),
+        }
+    }
+}
+
+/// One linker per world, with that world's imports and no others.
+pub(crate) struct Worlds {
+    strategy: Linker<Call>,
+    planner: Linker<Call>,
+    action: Linker<Call>,
+}
+
+impl Worlds {
+    pub(crate) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let common = || -> wasmtime::Result<Linker<Call>> {
+            let mut linker = Linker::new(engine);
+            types::types::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)?;
+            log::log::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)?;
+            clock::clock::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)?;
+            random::random::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)?;
+            Ok(linker)
+        };
+        let mut strategy = common()?;
+        cluster::compute::add_to_linker::<_, HasSelf<Call>>(&mut strategy, |call| call)?;
+        metrics::metrics::add_to_linker::<_, HasSelf<Call>>(&mut strategy, |call| call)?;
+        let mut planner = common()?;
+        cluster::compute::add_to_linker::<_, HasSelf<Call>>(&mut planner, |call| call)?;
+        // Types only: a planner mentions the strategy's actions.
+        planner.instance(&format!("{}@{VERSION}", STRATEGY_TYPES.name))?;
+        let mut action = common()?;
+        clock::timer::add_to_linker::<_, HasSelf<Call>>(&mut action, |call| call)?;
+        openstack::requests::add_to_linker::<_, HasSelf<Call>>(&mut action, |call| call)?;
+        Ok(Self { strategy, planner, action })
+    }
+
+    /// Finds out what kind a component is and resolves its imports. The answer has the names of its imports; the error every reason
+    /// why it cannot run.
+    pub(crate) fn prepare(&self, component: &Component) -> Result<(Prepared, Vec<String>), Vec<String>> {
+        let engine = component.engine();
+        let kind = kind_of(component, engine).map_err(|reason| vec![reason])?;
+        let (imports, problems) = check_imports(component, engine, kind);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let linker = match kind {
+            PluginKind::Strategy => &self.strategy,
+            PluginKind::Planner => &self.planner,
+            PluginKind::Action => &self.action,
+        };
+        let prepare = || -> wasmtime::Result<Prepared> {
+            let pre = linker.instantiate_pre(component)?;
+            Ok(match kind {
+                PluginKind::Strategy => Prepared::Strategy(StrategyPre::new(pre)?),
+                PluginKind::Planner => Prepared::Planner(PlannerPre::new(pre)?),
+                PluginKind::Action => Prepared::Action(ActionPre::new(pre)?),
+            })
+        };
+        match prepare() {
+            Ok(prepared) => Ok((prepared, imports)),
+            Err(error) => Err(vec![format!("it does not fit the world `{kind}`: {error:#}")]),
+        }
+    }
+}
+
+/// Splits `namespace:package/interface@version`.
+fn split(name: &str) -> (&str, Option<Version>) {
+    match name.split_once('@') {
+        Some((interface, version)) => (interface, Version::parse(version).ok()),
+        None => (name, None),
+    }
+}
+
+/// Whether a component built against `version` can meet this host: the rule of Cargo, which is also the engine's.
+fn compatible(version: Option<&Version>) -> bool {
+    version.is_some_and(|version| {
+        version.pre.is_empty()
+            && version.major == VERSION.major
+            && (VERSION.major > 0 || version.minor == VERSION.minor)
+    })
+}
+
+fn kind_of(component: &Component, engine: &Engine) -> Result<PluginKind, String> {
+    let ty = component.component_type();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
+    for (name, _) in ty.exports(engine) {
+        let (interface, version) = split(name);
+        match PluginKind::ALL.iter().copied().find(|&kind| export_of(kind) == interface) {
+            Some(kind) if compatible(version.as_ref()) => found.push(kind),
+            Some(_) => others.push(name.to_owned()),
+            None => {}
+        }
+    }
+    match (found.as_slice(), others.as_slice()) {
+        (&[kind], _) => Ok(kind),
+        ([], []) => {
+            let known: Vec<String> =
+                PluginKind::ALL.iter().map(|&kind| format!("{}@{VERSION}", export_of(kind))).collect();
+            Err(format!("it exports no plugin interface; one of {} is needed", known.join(", ")))
+        }
+        ([], others) => Err(format!("it exports {}; this host runs version {VERSION}", others.join(", "))),
+        (several, _) => {
+            let names: Vec<&str> = several.iter().map(|&kind| export_of(kind)).collect();
+            Err(format!("it exports {}; a plugin is of one kind", names.join(" and ")))
+        }
+    }
+}
+
+/// Names of the imports, and what is wrong with them.
+fn check_imports(component: &Component, engine: &Engine, kind: PluginKind) -> (Vec<String>, Vec<String>) {
+    let offered = offered_to(kind);
+    let (mut imports, mut problems) = (Vec::new(), Vec::new());
+    for (name, item) in component.component_type().imports(engine) {
+        imports.push(name.to_owned());
+        let (interface, version) = split(name);
+        let Some(interface) = offered.iter().find(|known| known.name == interface) else {
+            problems.push(format!("it imports {name}, which no {kind} is offered"));
+            continue;
+        };
+        if !compatible(version.as_ref()) {
+            problems.push(format!("it imports {name}; this host offers {}@{VERSION}", interface.name));
+            continue;
+        }
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            problems.push(format!("it imports {name} as something else than an interface"));
+            continue;
+        };
+        for (function, item) in instance.exports(engine) {
+            let is_function = matches!(item.ty, ComponentItem::ComponentFunc(_) | ComponentItem::Resource(_));
+            if is_function && !interface.functions.contains(&function) {
+                problems.push(format!("it imports {function} of {name}, which this host does not have"));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        let names: Vec<String> = offered.iter().map(|interface| format!("{}@{VERSION}", interface.name)).collect();
+        problems.push(format!("a {kind} is offered {}", names.join(", ")));
+    }
+    (imports, problems)
+}
