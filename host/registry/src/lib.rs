@@ -14,7 +14,7 @@ use watcher_domain::ports::{Clock, Ids, PluginInspector};
 use watcher_store::Store;
 
 pub use built_in::Registered;
-pub use components::StoredComponents;
+pub use components::{StoredComponents, Tampered};
 
 /// Which plugins there are.
 pub struct Registry {

@@ -1,1 +1,17 @@
-//! The watcher-host program: configuration, command line, wiring and shutdown.
+//! The `watcher-host` program: configuration, command line, wiring and shutdown.
+//!
+//! This is the only room that knows every concrete type. `cli` has the commands, one module each; `wiring` puts the parts together.
+
+pub mod cli;
+pub mod cloud;
+pub mod config;
+pub mod db;
+pub mod decide;
+pub mod demo;
+pub mod library;
+pub mod report;
+pub mod serve;
+pub mod show;
+pub mod simulate;
+pub mod telemetry;
+pub mod wiring;

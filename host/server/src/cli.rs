@@ -1,0 +1,230 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Loaded, environment};
+use crate::{db, decide, demo, serve, show, simulate, telemetry};
+
+/// Resource optimization for OpenStack, with strategies and actions in a sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "watcher-host", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets one option: SECTION.OPTION=VALUE. Wins over the environment (WATCHER_SECTION__OPTION) and the file.
+    #[arg(long = "set", global = true, value_name = "SETTING")]
+    pub settings: Vec<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process: API, decision engine, applier.
+    Serve,
+    /// Run a strategy and a planner on a saved cluster and print the plan, without any service.
+    Decide(DecideArgs),
+    /// Run a simulated cloud, or generate clusters for it.
+    Simulator(SimulatorArgs),
+    /// Show the main job: simulated cloud, audit, action plan, actions, before and after.
+    Demo(DemoArgs),
+    /// Look after the database.
+    Db {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Show the configuration.
+    Config {
+        /// What to show.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// Arguments of `decide`.
+#[derive(Debug, Args)]
+pub struct DecideArgs {
+    /// Cluster file to decide on.
+    #[arg(long, value_name = "FILE", required_unless_present = "case", conflicts_with = "case")]
+    pub cluster: Option<PathBuf>,
+    /// Strategy by name. Without it, the cluster file's own `strategy`.
+    #[arg(long, value_name = "NAME", conflicts_with = "plugin")]
+    pub strategy: Option<String>,
+    /// Strategy as a component that is not installed.
+    #[arg(long, value_name = "FILE.wasm")]
+    pub plugin: Option<PathBuf>,
+    /// Parameters, a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub params: Option<String>,
+    /// Audit scope, a JSON array.
+    #[arg(long, value_name = "JSON")]
+    pub scope: Option<String>,
+    /// Seed of the strategy's random numbers.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where to write the report (JSON).
+    #[arg(long, value_name = "FILE", conflicts_with = "case")]
+    pub report: Option<PathBuf>,
+    /// Cluster file with its own strategy, parameters and scope. Can be given many times.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "report_dir")]
+    pub case: Vec<PathBuf>,
+    /// Where to write one report per case, named as the case.
+    #[arg(long, value_name = "DIR")]
+    pub report_dir: Option<PathBuf>,
+}
+
+/// Arguments of `simulator`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SimulatorArgs {
+    /// Makes cluster files.
+    #[command(subcommand)]
+    pub command: Option<SimulatorCommand>,
+    /// Cloud to simulate.
+    #[command(flatten)]
+    pub run: SimulatorRunArgs,
+}
+
+/// Arguments of a simulated cloud.
+#[derive(Debug, Args)]
+pub struct SimulatorRunArgs {
+    /// Cluster file to simulate.
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:5050")]
+    pub listen: SocketAddr,
+    /// Where the catalogue says the optimization service is.
+    #[arg(long, default_value = "http://127.0.0.1:9322")]
+    pub infra_optim_url: String,
+    /// How long a migration takes, in milliseconds.
+    #[arg(long, default_value_t = 200)]
+    pub migration_ms: u64,
+    /// Serve the file's traces, following the clock, instead of its constant metrics.
+    #[arg(long)]
+    pub traces: bool,
+    /// Let a migration go wherever it is sent, whatever Placement would say.
+    #[arg(long)]
+    pub no_capacity_check: bool,
+    /// Faults that are on from the start: a JSON array, as the admin call takes it.
+    #[arg(long, value_name = "JSON")]
+    pub faults: Option<String>,
+}
+
+/// Commands beside the simulated cloud itself.
+#[derive(Debug, Subcommand)]
+pub enum SimulatorCommand {
+    /// Make a cluster file of any size.
+    Generate {
+        /// Compute nodes.
+        #[arg(long)]
+        hosts: usize,
+        /// Instances.
+        #[arg(long)]
+        instances: usize,
+        /// The same seed makes the same cluster.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Where to write it; standard output if missing.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Cluster file; a generated cluster if missing.
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+    /// Strategy to run.
+    #[arg(long, default_value = "vm_workload_consolidation", value_name = "NAME")]
+    pub strategy: String,
+    /// Its parameters, a JSON object.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub params: String,
+    /// Where to write the report (JSON).
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Leave service and simulated cloud running, and print the environment for the stock client.
+    #[arg(long)]
+    pub keep: bool,
+    /// How long a migration takes in the simulated cloud, in milliseconds.
+    #[arg(long, default_value_t = 50)]
+    pub migration_ms: u64,
+    /// Compute nodes of a generated cluster.
+    #[arg(long, default_value_t = 40)]
+    pub hosts: usize,
+    /// Instances of a generated cluster.
+    #[arg(long, default_value_t = 250)]
+    pub instances: usize,
+    /// Seed of a generated cluster.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Refuse migrations to a host without room by Placement's accounting, as a real scheduler does. Strategies that pack by use
+    /// and not by allocation then see some of their migrations refused.
+    #[arg(long)]
+    pub enforce_capacity: bool,
+    /// Faults of the simulated cloud: a JSON array, as its admin call takes it.
+    #[arg(long, value_name = "JSON")]
+    pub faults: Option<String>,
+}
+
+/// Commands for the database.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum DbCommand {
+    /// Bring the schema to this program's version.
+    Upgrade,
+    /// Say whether the schema fits this program.
+    Version,
+}
+
+/// Commands for the configuration.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every option with its value.
+    Show {
+        /// Say where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let loaded = Config::load(cli.config.as_deref(), environment(), &cli.settings)?;
+    let Loaded { config, .. } = &loaded;
+    if let Command::Config { command: ConfigCommand::Show { origin } } = cli.command {
+        show::config(&loaded, origin);
+        return Ok(ExitCode::SUCCESS);
+    }
+    telemetry::start(&quiet_unless_serving(&cli.command, config))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => serve::run(config.clone()).await.map(|()| ExitCode::SUCCESS),
+            Command::Decide(arguments) => decide::run(config, arguments).await,
+            Command::Simulator(arguments) => simulate::run(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Demo(arguments) => demo::run(config.clone(), arguments).await,
+            Command::Db { command } => db::run(config, command).await.map(|()| ExitCode::SUCCESS),
+            Command::Config { .. } => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+/// Commands that print their own results log warnings only, unless somebody set a level.
+fn quiet_unless_serving(command: &Command, config: &Config) -> crate::config::LogConfig {
+    let mut log = config.log.clone();
+    if log == crate::config::LogConfig::default() && matches!(command, Command::Decide(_) | Command::Demo(_)) {
+        "error".clone_into(&mut log.level);
+    }
+    log
+}

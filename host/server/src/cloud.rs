@@ -1,0 +1,175 @@
+//! The cloud as this process sees it: sessions, collector, datasource, and whose tokens callers bring.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use watcher_api::{AuthError, Authentication, Caller, Probe, ProbeError, Requirements, TokenCheck};
+use watcher_collect::{ComputeCollector, ComputeCollectorOptions, PrometheusDatasource, PrometheusOptions};
+use watcher_domain::cloud::{CloudRequest, CloudResponse};
+use watcher_domain::plugin::Specifics;
+use watcher_domain::ports::{CloudRequests, Collector, Datasource};
+use watcher_domain::{Blame, Clock, Failure, Ids, ProjectId, Strategy};
+use watcher_openstack::{
+    Credentials, DomainName, HttpLimits, PlainService, ProjectName, Secret, Session, SessionOptions, TokenError,
+    TokenValidator, ValidatorOptions,
+};
+use watcher_store::{Store, plugin};
+
+use crate::config::{Auth, Config, KeystoneConfig};
+
+/// What the service needs of a cloud.
+pub struct Cloud {
+    /// Carries requests of action handlers.
+    pub requests: Arc<dyn CloudRequests>,
+    /// Builds cluster data models.
+    pub collector: Arc<dyn Collector>,
+    /// Answers questions about metrics.
+    pub datasource: Arc<dyn Datasource>,
+    /// Knows callers.
+    pub authentication: Authentication,
+}
+
+/// A session of the user that the configuration names; nothing is sent yet.
+pub fn session(config: &KeystoneConfig, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> anyhow::Result<Arc<Session>> {
+    let project = ProjectName::Name {
+        name: config.project_name.clone(),
+        domain: DomainName::Name(config.project_domain_name.clone()),
+    };
+    let credentials = Credentials::Password {
+        username: config.username.clone(),
+        user_domain: DomainName::Name(config.user_domain_name.clone()),
+        password: Secret::new(config.password.clone()),
+        project,
+    };
+    let mut options = SessionOptions::new(config.auth_url.clone(), credentials);
+    options.region = Some(config.region_name.clone()).filter(|region| !region.is_empty());
+    options.interface = config.interface.parse().context("keystone.interface")?;
+    Ok(Arc::new(Session::new(options, Arc::clone(clock), Arc::clone(ids))?))
+}
+
+impl Cloud {
+    /// Logs in, so that a wrong address or password is known at start and not at the first audit.
+    pub async fn connect(config: &Config, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> anyhow::Result<Self> {
+        let keystone = &config.keystone;
+        if keystone.auth_url.is_empty() {
+            anyhow::ensure!(
+                config.api.auth == Auth::None,
+                "keystone.auth_url is not set: where is Keystone? (api.auth = none is for a laptop without one)"
+            );
+            return Ok(Self::none(clock));
+        }
+        let session = session(keystone, clock, ids)?;
+        session.authenticate().await.context("cannot log in to the cloud")?;
+        let requests: Arc<dyn CloudRequests> = session.clone();
+        let metrics: Arc<dyn CloudRequests> = if config.prometheus.url.is_empty() {
+            requests.clone()
+        } else {
+            let limits = HttpLimits::default();
+            let plain = PlainService::new(&config.prometheus.url, limits, None, false).context("prometheus.url")?;
+            Arc::new(plain)
+        };
+        let authentication = match config.api.auth {
+            Auth::None => Authentication::None,
+            Auth::Keystone => {
+                let options =
+                    ValidatorOptions { ttl: Duration::from_secs(keystone.token_cache_s), ..Default::default() };
+                let validator = TokenValidator::new(session, Arc::clone(clock), options);
+                Authentication::Keystone { tokens: Arc::new(Tokens(validator)), uri: keystone.auth_url.clone() }
+            }
+        };
+        Ok(Self {
+            collector: collector(&requests, clock),
+            datasource: datasource(metrics, config),
+            requests,
+            authentication,
+        })
+    }
+
+    /// A service without a cloud: audits fail and say so, everything else works.
+    fn none(clock: &Arc<dyn Clock>) -> Self {
+        let requests: Arc<dyn CloudRequests> = Arc::new(NoCloud);
+        Self {
+            collector: collector(&requests, clock),
+            datasource: datasource(requests.clone(), &Config::default()),
+            requests,
+            authentication: Authentication::None,
+        }
+    }
+}
+
+fn collector(requests: &Arc<dyn CloudRequests>, clock: &Arc<dyn Clock>) -> Arc<dyn Collector> {
+    Arc::new(ComputeCollector::new(Arc::clone(requests), Arc::clone(clock), ComputeCollectorOptions::default()))
+}
+
+fn datasource(metrics: Arc<dyn CloudRequests>, config: &Config) -> Arc<dyn Datasource> {
+    let options = PrometheusOptions {
+        fqdn_label: config.prometheus.fqdn_label.clone(),
+        instance_uuid_label: config.prometheus.instance_uuid_label.clone(),
+        ..PrometheusOptions::default()
+    };
+    Arc::new(PrometheusDatasource::new(metrics, options))
+}
+
+/// Refuses every request, because no cloud is configured.
+struct NoCloud;
+
+#[async_trait]
+impl CloudRequests for NoCloud {
+    async fn send(&self, request: &CloudRequest) -> Result<CloudResponse, Failure> {
+        let message = format!("{request} was not sent: keystone.auth_url is not set");
+        Err(Failure::new(Blame::Service, "unknown-service", message))
+    }
+}
+
+/// Tokens as Keystone validates them.
+struct Tokens(TokenValidator);
+
+#[async_trait]
+impl TokenCheck for Tokens {
+    async fn check(&self, token: &str) -> Result<Caller, AuthError> {
+        match self.0.validate(token).await {
+            Ok(valid) => Ok(Caller {
+                user_id: Some(valid.user_id.clone()),
+                project_id: valid.project_id.clone().map(ProjectId),
+                project_domain_id: valid.project_domain_id.clone(),
+                user_domain_id: valid.user_domain_id.clone(),
+                domain_id: valid.domain_id.clone(),
+                roles: valid.roles.clone(),
+            }),
+            Err(TokenError::Rejected) => Err(AuthError::Rejected),
+            Err(TokenError::Unavailable(error)) => Err(AuthError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+/// Answers what a strategy needs, from its description and the datasource.
+pub struct Needs {
+    /// Rows.
+    pub store: Store,
+    /// The datasource.
+    pub datasource: Arc<dyn Datasource>,
+}
+
+#[async_trait]
+impl Probe for Needs {
+    async fn requirements(&self, strategy: &Strategy) -> Result<Requirements, ProbeError> {
+        let failed = |error: watcher_store::Error| ProbeError(error.to_string());
+        let mut tx = self.store.read().await.map_err(failed)?;
+        let version = plugin::version(&mut tx, strategy.digest).await.map_err(failed)?;
+        let metrics = match version.map(|version| version.description.specifics) {
+            Some(Specifics::Strategy(specifics)) => specifics.metrics,
+            _ => Vec::new(),
+        };
+        let metrics: Vec<(String, bool)> =
+            metrics.into_iter().map(|metric| (metric.clone(), self.datasource.has(&metric))).collect();
+        Ok(Requirements {
+            datasource: (!metrics.is_empty()).then(|| "prometheus".to_owned()),
+            metrics,
+            compute_model: true,
+            storage_model: false,
+            baremetal_model: false,
+        })
+    }
+}

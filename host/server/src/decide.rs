@@ -1,0 +1,298 @@
+//! `watcher-host decide`: strategy and planner in the sandbox, on a saved cluster, without any service.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value, json};
+use watcher_cluster::{AuditScope, ClusterDataModel, ClusterFile};
+use watcher_collect::FileDatasource;
+use watcher_domain::ports::{ActionRunner, Clock, Inspection};
+use watcher_domain::{PluginKind, SystemClock};
+use watcher_engine::decision::{self, Decision, DecisionInput, Resolved};
+use watcher_engine::{AuditError, MemoryRecorder};
+use watcher_runtime::Runtime;
+
+use crate::cli::DecideArgs;
+use crate::config::Config;
+use crate::library::{Library, plugins_dir, read_component, read_components};
+use crate::report::{ActionReport, Report};
+use crate::show::print;
+use crate::simulate::read_cluster;
+use crate::wiring;
+
+/// Strategies, planners and handlers, ready to run.
+pub struct Bench {
+    runtime: Arc<Runtime>,
+    library: Arc<Library>,
+    config: Config,
+}
+
+/// One decision to be made.
+struct Case {
+    file: ClusterFile,
+    strategy: Inspection,
+    parameters: Map<String, Value>,
+    scope: AuditScope,
+    seed: u64,
+}
+
+/// Decides on one cluster and prints the plan, or on many cases and writes one report each.
+pub async fn run(config: &Config, arguments: DecideArgs) -> anyhow::Result<ExitCode> {
+    let bench = Bench::load(config).await?;
+    let plugin = match &arguments.plugin {
+        None => None,
+        Some(path) => Some(bench.add(path).await?),
+    };
+    if let Some(dir) = &arguments.report_dir {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make folder {}", dir.display()))?;
+        return bench.many(&arguments, plugin.as_ref(), dir).await;
+    }
+    let path = arguments.cluster.clone().context("--cluster FILE is missing")?;
+    let case = bench.case(&path, &arguments, plugin.as_ref())?;
+    let report = bench.decide(case).await;
+    if let Some(path) = &arguments.report {
+        report.write(path)?;
+    }
+    show(&report);
+    Ok(if report.error.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn show(report: &Report) {
+    if let Some(error) = &report.error {
+        eprintln!("watcher-host: {error}");
+        return;
+    }
+    for (index, action) in report.actions.iter().enumerate() {
+        let parents: Vec<String> = action.parents.iter().map(ToString::to_string).collect();
+        let after = if parents.is_empty() { String::new() } else { format!("  after {}", parents.join(", ")) };
+        print(&format!(
+            "{index:>5}  {}  {}{after}",
+            action.action_type,
+            Value::Object(action.input_parameters.clone())
+        ));
+    }
+    let counts: Vec<String> = report.counts().iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let summary = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
+    print(&format!("{}: {summary}", report.strategy));
+    for indicator in report.efficacy_indicators.iter().chain(&report.global_efficacy) {
+        let unit = indicator["unit"].as_str().map_or_else(String::new, |unit| format!(" {unit}"));
+        print(&format!("  {} = {}{unit}", indicator["name"].as_str().unwrap_or_default(), indicator["value"]));
+    }
+}
+
+impl Bench {
+    /// Loads the built-in plugins.
+    pub async fn load(config: &Config) -> anyhow::Result<Self> {
+        let library = Arc::new(Library::default());
+        let runtime = wiring::runtime(config, Arc::clone(&library) as _)?;
+        for (path, component) in read_components(&plugins_dir(&config.plugins)?)? {
+            library.add(runtime.as_ref(), &path, component).await?;
+        }
+        Ok(Self { runtime, library, config: config.clone() })
+    }
+
+    /// The sandbox.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// A built-in plugin.
+    pub fn find(&self, kind: PluginKind, name: &str) -> Option<Inspection> {
+        self.library.find(kind, name)
+    }
+
+    async fn add(&self, path: &Path) -> anyhow::Result<Inspection> {
+        let inspection = self.library.add(self.runtime.as_ref(), path, read_component(path)?).await?;
+        if inspection.kind != PluginKind::Strategy {
+            bail!("plugin {} is a {}, not a strategy", path.display(), inspection.kind);
+        }
+        Ok(inspection)
+    }
+
+    fn strategy(&self, name: &str) -> anyhow::Result<Inspection> {
+        self.library.find(PluginKind::Strategy, name).with_context(|| {
+            format!("there is no strategy {name}; there are {}", self.library.names(PluginKind::Strategy).join(", "))
+        })
+    }
+
+    /// Every case gets a report; what fails says so there and does not stop the others.
+    async fn many(&self, arguments: &DecideArgs, plugin: Option<&Inspection>, dir: &Path) -> anyhow::Result<ExitCode> {
+        let mut failed = 0;
+        for path in &arguments.case {
+            let name = path.file_stem().with_context(|| format!("{} has no file name", path.display()))?;
+            let report = match self.case(path, arguments, plugin) {
+                Ok(case) => self.decide(case).await,
+                Err(error) => {
+                    Report { audit_state: "FAILED".to_owned(), error: Some(format!("{error:#}")), ..Report::default() }
+                }
+            };
+            failed += usize::from(report.error.is_some());
+            report.write(&PathBuf::from(dir).join(name).with_extension("json"))?;
+        }
+        print(&format!("{} reports in {}, {failed} of them with an error", arguments.case.len(), dir.display()));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn case(&self, path: &Path, arguments: &DecideArgs, plugin: Option<&Inspection>) -> anyhow::Result<Case> {
+        let mut file = read_cluster(path)?;
+        let parameters = match &arguments.params {
+            Some(text) => serde_json::from_str(text).context("--params is not a JSON object")?,
+            None => file.parameters.take().unwrap_or_default(),
+        };
+        let scope = match &arguments.scope {
+            Some(text) => serde_json::from_str(text).context("--scope is not a JSON array")?,
+            None => file.scope.take().unwrap_or_default(),
+        };
+        let strategy = match (plugin, arguments.strategy.as_ref().or(file.strategy.as_ref())) {
+            (Some(plugin), _) => plugin.clone(),
+            (None, Some(name)) => self.strategy(name)?,
+            (None, None) => bail!("--strategy NAME is missing, and {} names none", path.display()),
+        };
+        let seed = arguments.seed.or(file.seed).unwrap_or(0);
+        Ok(Case { strategy, parameters, scope, seed, file })
+    }
+
+    async fn decide(&self, case: Case) -> Report {
+        let mut report = Report {
+            strategy: case.strategy.description.name.clone(),
+            parameters: case.parameters.clone(),
+            ..Report::default()
+        };
+        match self.try_decide(case, &mut report).await {
+            Ok(()) => "SUCCEEDED".clone_into(&mut report.audit_state),
+            Err(error) => {
+                "FAILED".clone_into(&mut report.audit_state);
+                report.error = Some(error.to_string());
+            }
+        }
+        report
+    }
+
+    async fn try_decide(&self, case: Case, report: &mut Report) -> Result<(), AuditError> {
+        let mut watch = Stopwatch::default();
+        let model = case.file.model().map_err(|error| AuditError::Observe(watcher_collect::refused(&error)))?;
+        let model = Arc::new(case.scope.apply(model).map_err(AuditError::Scope)?);
+        watch.lap(report, "observe");
+        let strategy = self.resolve(case.strategy);
+        let input = DecisionInput {
+            parameters: decision::complete_parameters(&strategy, case.parameters)?,
+            strategy,
+            model: Arc::clone(&model),
+            datasource: Arc::new(FileDatasource::new(&case.file)),
+            time: SystemClock.now(),
+            seed: case.seed,
+            limits: self.config.sandbox.limits,
+        };
+        report.parameters = input.parameters.clone();
+        let recorder = Arc::new(MemoryRecorder::default());
+        let decided = decision::decide(self.runtime.as_ref(), &input, recorder).await?;
+        watch.lap(report, "decide");
+        self.describe(report, &decided);
+        let name = &input.strategy.strategy()?.planner;
+        let planner = self
+            .library
+            .find(PluginKind::Planner, name)
+            .ok_or_else(|| AuditError::NoPlugin { kind: "planner", name: name.clone() })?;
+        let plan = decision::plan(self.runtime.as_ref(), &self.resolve(planner), &input, &decided.solution).await?;
+        watch.lap(report, "plan");
+        let state = if plan.is_empty() { "SUCCEEDED" } else { "RECOMMENDED" };
+        report.plan_state = Some(state.to_owned());
+        for place in &plan {
+            let action = &decided.solution.actions[place.action as usize];
+            report.actions.push(ActionReport {
+                action_type: action.action_type.clone(),
+                input_parameters: action.input_parameters.clone(),
+                parents: place.parents.iter().map(|&parent| parent as usize).collect(),
+                state: "PENDING".to_owned(),
+                status_message: None,
+            });
+        }
+        report.placement_after = self.predict(&model, report).await?;
+        watch.lap(report, "predict");
+        Ok(())
+    }
+
+    fn resolve(&self, inspection: Inspection) -> Resolved {
+        let configured = wiring::plugin_configuration(&self.config);
+        let key = (inspection.kind, inspection.description.name.clone());
+        Resolved {
+            digest: inspection.digest,
+            configuration: configured.get(&key).cloned().unwrap_or_default(),
+            description: inspection.description,
+        }
+    }
+
+    fn describe(&self, report: &mut Report, decided: &Decision) {
+        report.efficacy_indicators = decided
+            .indicators
+            .iter()
+            .map(|(spec, value)| {
+                let value = decision::number(*value);
+                json!({"name": spec.name, "description": spec.description, "unit": spec.unit, "value": value})
+            })
+            .collect();
+        report.global_efficacy = decided.global_efficacy.iter().map(|sum| json!(sum)).collect();
+    }
+
+    /// Where instances would be after the plan, by what the handlers say about their actions.
+    async fn predict(&self, model: &ClusterDataModel, report: &Report) -> Result<BTreeMap<String, String>, AuditError> {
+        let mut placement = placement(model);
+        let mut handlers: HashMap<&str, Inspection> = HashMap::new();
+        for action in &report.actions {
+            let handler = match handlers.get(action.action_type.as_str()) {
+                Some(handler) => handler,
+                None => {
+                    let found = self.library.find(PluginKind::Action, &action.action_type).ok_or_else(|| {
+                        AuditError::UnknownActionType {
+                            strategy: report.strategy.clone(),
+                            action_type: action.action_type.clone(),
+                        }
+                    })?;
+                    handlers.entry(&action.action_type).or_insert(found)
+                }
+            };
+            let effects = self
+                .runtime
+                .describe_effect(handler.digest, action.input_parameters.clone())
+                .await
+                .map_err(|source| AuditError::Plan { planner: action.action_type.clone(), source })?;
+            for effect in effects {
+                if effect["kind"] == "move-instance"
+                    && let (Some(instance), Some(host)) = (effect["instance"].as_str(), effect["destination"].as_str())
+                {
+                    placement.insert(instance.to_owned(), host.to_owned());
+                }
+            }
+        }
+        Ok(placement)
+    }
+}
+
+/// Host name of every placed instance, by UUID.
+pub fn placement(model: &ClusterDataModel) -> BTreeMap<String, String> {
+    let compute = &model.compute;
+    let hostname = |instance| compute.node_of(instance).map(|node| compute.nodes()[node].hostname.clone());
+    let placed = compute.instances().iter().enumerate();
+    placed.filter_map(|(row, instance)| Some((instance.uuid.clone(), hostname(row)?))).collect()
+}
+
+/// Measures the steps of a report.
+pub struct Stopwatch(Instant);
+
+impl Default for Stopwatch {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Stopwatch {
+    /// Notes the time since the last lap under a name.
+    pub fn lap(&mut self, report: &mut Report, step: &str) {
+        report.seconds.insert(step.to_owned(), self.0.elapsed().as_secs_f64());
+        self.0 = Instant::now();
+    }
+}

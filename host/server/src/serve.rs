@@ -1,0 +1,174 @@
+//! `watcher-host serve`: API, decision engine and applier in one process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use watcher_api::{ApiOptions, ApiState, Policy};
+use watcher_applier::{Applier, ApplierOptions};
+use watcher_bus::Bus;
+use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
+use watcher_engine::{Engine, EngineOptions};
+use watcher_registry::{Registry, StoredComponents};
+use watcher_store::Store;
+
+use crate::cloud::{Cloud, Needs};
+use crate::config::{Auth, Config};
+use crate::library::{plugins_dir, read_components};
+use crate::show::print;
+use crate::wiring;
+
+/// A service at work.
+pub struct RunningService {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// Rows.
+    pub store: Store,
+    /// Hints.
+    pub bus: Bus,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl RunningService {
+    /// Stops taking work, and waits until what runs has been put down.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the service crashed");
+            }
+        }
+    }
+}
+
+/// Serves until the process is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let address = config.api.listen;
+    if config.api.auth == Auth::None {
+        anyhow::ensure!(
+            address.ip().is_loopback(),
+            "api.auth is none, which makes everybody administrator: api.listen must be on loopback, not {address}"
+        );
+    }
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let service = start(config, listener).await?;
+    print(&format!("listening on http://{}", service.address));
+    stopped().await?;
+    service.shutdown().await;
+    Ok(())
+}
+
+/// Starts everything, with the API on a listener that is already bound.
+pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<RunningService> {
+    let address = listener.local_addr()?;
+    let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let cloud = Cloud::connect(&config, &clock, &ids).await?;
+    let store = Store::connect(&config.database.url).await.context("cannot open the database")?;
+    match store {
+        // A file of this process alone: nobody else decides when it is upgraded.
+        Store::Sqlite(_) => store.migrate().await.context("cannot upgrade the database")?,
+        Store::Postgres(_) => store.check_migrations().await?,
+    }
+    let components = Arc::new(StoredComponents::new(store.clone()));
+    let runtime = wiring::runtime(&config, components)?;
+    let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids));
+    wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
+
+    let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());
+    let hostname = hostname();
+    let configuration = wiring::plugin_configuration(&config);
+    let engine = Engine {
+        store: store.clone(),
+        bus: bus.clone(),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        strategies: runtime.clone(),
+        planners: runtime.clone(),
+        collector: cloud.collector,
+        datasource: Arc::clone(&cloud.datasource),
+        options: EngineOptions {
+            hostname: hostname.clone(),
+            max_audit_workers: config.decision_engine.max_audit_workers,
+            lease: Duration::from_secs(config.decision_engine.lease_s.max(3)),
+            sweep_interval: Duration::from_secs(config.decision_engine.sweep_interval_s.max(1)),
+            limits: config.sandbox.limits,
+            configuration: configuration.clone(),
+        },
+        worker,
+    };
+    let applier = Applier {
+        store: store.clone(),
+        bus: bus.clone(),
+        clock: Arc::clone(&clock),
+        handlers: runtime,
+        cloud: cloud.requests,
+        options: ApplierOptions {
+            hostname: hostname.clone(),
+            max_plans: config.applier.max_plans,
+            max_workers: config.applier.max_workers,
+            lease: Duration::from_secs(config.applier.lease_s.max(3)),
+            sweep_interval: Duration::from_secs(config.applier.sweep_interval_s.max(1)),
+            limits: config.sandbox.action_limits,
+            action_execution_rule: config.applier.action_execution_rule.clone().into_iter().collect(),
+            configuration: configuration
+                .into_iter()
+                .filter(|((kind, _), _)| *kind == watcher_domain::PluginKind::Action)
+                .map(|((_, name), configuration)| (name, configuration))
+                .collect(),
+        },
+        worker,
+    };
+    let router = watcher_api::router(ApiState {
+        store: store.clone(),
+        bus: bus.clone(),
+        authentication: cloud.authentication,
+        policy: Arc::new(Policy::default()),
+        probe: Arc::new(Needs { store: store.clone(), datasource: cloud.datasource }),
+        clock,
+        ids,
+        options: Arc::new(ApiOptions {
+            max_limit: config.api.max_limit,
+            body_limit: config.api.max_body_bytes,
+            host_url: format!("http://{address}"),
+            ..ApiOptions::default()
+        }),
+    });
+    let api_stop = stop.clone();
+    let tasks = vec![
+        tokio::spawn(watcher_engine::service::Service::new(Arc::new(engine)).run(stop.clone())),
+        tokio::spawn(watcher_applier::service::Service::new(Arc::new(applier)).run(stop.clone())),
+        tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(api_stop.cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the API stopped");
+            }
+        }),
+    ];
+    tracing::info!(%address, "watcher-host serves on {address}");
+    Ok(RunningService { address, store, bus, stop, tasks })
+}
+
+/// This machine's name, as rows and the API show it.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Waits for SIGTERM or an interrupt.
+async fn stopped() -> anyhow::Result<()> {
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("cannot wait for signals")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for an interrupt")?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Puts the parts together.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value};
+use watcher_domain::PluginKind;
+use watcher_domain::ports::ComponentSource;
+use watcher_registry::{Registered, Registry};
+use watcher_runtime::{Runtime, RuntimeOptions};
+
+use crate::config::{Config, SandboxConfig, variable};
+
+/// The sandbox, with its cache of compiled components.
+pub fn runtime(config: &Config, components: Arc<dyn ComponentSource>) -> anyhow::Result<Arc<Runtime>> {
+    let options = RuntimeOptions {
+        cache_dir: cache_dir(&config.sandbox)?,
+        max_instances: config.sandbox.max_instances,
+        ..RuntimeOptions::default()
+    };
+    Runtime::new(options, components).context("cannot start the sandbox")
+}
+
+fn cache_dir(config: &SandboxConfig) -> anyhow::Result<PathBuf> {
+    if !config.cache_dir.is_empty() {
+        return Ok(PathBuf::from(&config.cache_dir));
+    }
+    let base = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
+        .context("there is no place for compiled components: set sandbox.cache_dir, or HOME")?;
+    Ok(base.join("watcher-host"))
+}
+
+/// Configuration of plugins by kind and name, as JSON.
+pub fn plugin_configuration(config: &Config) -> HashMap<(PluginKind, String), Map<String, Value>> {
+    let kinds = [
+        (PluginKind::Strategy, &config.plugins.strategy),
+        (PluginKind::Planner, &config.plugins.planner),
+        (PluginKind::Action, &config.plugins.action),
+    ];
+    let entries = kinds.into_iter().flat_map(|(kind, plugins)| plugins.iter().map(move |entry| (kind, entry)));
+    entries
+        .map(|(kind, (name, table))| {
+            let object = serde_json::to_value(table).ok().and_then(|value| value.as_object().cloned());
+            ((kind, name.clone()), object.unwrap_or_default())
+        })
+        .collect()
+}
+
+/// Registers the built-in components. One that cannot be used is logged and does not stop the others; none at all does.
+pub async fn register(registry: &Registry, components: Vec<(PathBuf, Arc<[u8]>)>) -> anyhow::Result<()> {
+    let named = components.into_iter().map(|(path, bytes)| (path.display().to_string(), bytes)).collect();
+    let outcomes = registry.register_built_in(named).await.context("cannot register the built-in plugins")?;
+    let mut usable = 0;
+    for outcome in outcomes {
+        match outcome {
+            Registered::Unavailable { name, reason } => {
+                tracing::error!(plugin = name, reason, "plugin {name} is not available: {reason}");
+            }
+            Registered::New { .. } | Registered::Known { .. } => usable += 1,
+        }
+    }
+    if usable == 0 {
+        bail!("none of the built-in plugins can be used");
+    }
+    Ok(())
+}
