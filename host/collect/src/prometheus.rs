@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use watcher_cluster::ClusterDataModel;
+use watcher_cluster::{ClusterDataModel, ComputeNode, Instance};
 use watcher_domain::metric::{Aggregate, ResourceKind, Samples, StatisticQuery};
 use watcher_domain::ports::{CloudRequests, Datasource};
 use watcher_domain::{Blame, Failure, Timestamp};
@@ -54,7 +54,7 @@ enum Source {
     /// A query over instances that gives used CPUs; in percent of the instance's own CPUs, at most 100.
     InstanceCpus(String),
     /// The cluster data model itself.
-    Model(fn(&watcher_cluster::Instance) -> u64),
+    Model(fn(&Instance) -> u64),
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,16 +89,18 @@ impl PrometheusDatasource {
         // Prometheus takes whole units of time; part of a second more does not change a mean.
         let period = format!("{:.0}s", query.period_s.ceil().max(1.0));
         let (fqdn, uuid) = (&self.options.fqdn_label, &self.options.instance_uuid_label);
+        // Grouping by the one label keeps the answer small, and makes one series of those that several exporters have of a resource.
         match (query.kind, query.metric.as_str()) {
             (ResourceKind::ComputeNode, "host_cpu_usage") => Some(Source::Hosts(format!(
                 "100 - ({opposite} by ({fqdn}) (rate(node_cpu_seconds_total{{mode='idle'}}[{period}])) * 100)"
             ))),
             (ResourceKind::ComputeNode, "host_ram_usage") => Some(Source::Hosts(format!(
-                "(node_memory_MemTotal_bytes - {opposite}_over_time(node_memory_MemAvailable_bytes[{period}])) / 1024"
+                "{aggregate} by ({fqdn}) ((node_memory_MemTotal_bytes - \
+                 {opposite}_over_time(node_memory_MemAvailable_bytes[{period}])) / 1024)"
             ))),
-            (ResourceKind::Instance, "instance_ram_usage") => {
-                Some(Source::Instances(format!("{aggregate}_over_time(ceilometer_memory_usage[{period}])")))
-            }
+            (ResourceKind::Instance, "instance_ram_usage") => Some(Source::Instances(format!(
+                "{aggregate} by ({uuid}) ({aggregate}_over_time(ceilometer_memory_usage[{period}]))"
+            ))),
             (ResourceKind::Instance, "instance_cpu_usage") => {
                 Some(Source::InstanceCpus(format!("{aggregate} by ({uuid}) (rate(ceilometer_cpu[{period}])) / 10e+8")))
             }
@@ -115,8 +117,7 @@ impl PrometheusDatasource {
             self.fetch.get("metric-storage", None, "/api/v1/query", parameters).await.map_err(|failure| Failure {
                 code: "datasource-unreachable".to_owned(),
                 message: format!("the datasource did not answer: {}", failure.message),
-                retryable: true,
-                blame: Blame::Service,
+                ..failure
             })?;
         answer.map(|answer| answer.data.result).ok_or_else(|| {
             Failure::new(Blame::Service, "datasource-unreachable", "the datasource has no query API at its address")
@@ -124,9 +125,18 @@ impl PrometheusDatasource {
     }
 }
 
-/// Rows and values of series, by the label that names the resource; later series of one resource are ignored.
-fn samples(series: Vec<Series>, label: &str, row: impl Fn(&str) -> Option<u32>) -> Samples {
-    let mut found: Vec<(u32, f64)> = series
+/// How well a name fits a row; the best one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Exact,
+    /// The row has the name's first part.
+    Short,
+}
+
+/// Rows and values of series, by the label that names the resource. Of several series for one row the one that fits best counts, and the
+/// first of those.
+fn samples(series: Vec<Series>, label: &str, row: impl Fn(&str) -> Option<(u32, Fit)>) -> Samples {
+    let mut found: Vec<((u32, Fit), f64)> = series
         .into_iter()
         .filter_map(|series| {
             let row = row(series.metric.get(label)?)?;
@@ -135,13 +145,34 @@ fn samples(series: Vec<Series>, label: &str, row: impl Fn(&str) -> Option<u32>) 
         })
         .collect();
     found.sort_by_key(|&(row, _)| row);
-    found.dedup_by_key(|&mut (row, _)| row);
-    let (rows, values) = found.into_iter().unzip();
+    found.dedup_by_key(|&mut ((row, _), _)| row);
+    let (rows, values) = found.into_iter().map(|((row, _), value)| (row, value)).unzip();
     Samples { rows, values }
 }
 
-fn short(name: &str) -> &str {
-    name.split('.').next().unwrap_or(name)
+/// Rows of compute nodes by the name that their exporter has: the host name, or a longer name that begins with it.
+fn rows_of_hosts(nodes: &[ComputeNode]) -> impl Fn(&str) -> Option<(u32, Fit)> {
+    let rows: HashMap<&str, u32> = nodes.iter().map(|node| node.hostname.as_str()).zip(0..).collect();
+    move |name| {
+        let exact = rows.get(name).map(|&row| (row, Fit::Exact));
+        exact.or_else(|| rows.get(name.split_once('.')?.0).map(|&row| (row, Fit::Short)))
+    }
+}
+
+fn rows_of_instances(instances: &[Instance]) -> impl Fn(&str) -> Option<(u32, Fit)> {
+    let rows: HashMap<&str, u32> = instances.iter().map(|instance| instance.uuid.as_str()).zip(0..).collect();
+    move |uuid| rows.get(uuid).map(|&row| (row, Fit::Exact))
+}
+
+/// Used CPUs as percent of the instances' own, at most 100.
+fn in_percent(mut cpus: Samples, instances: &[Instance]) -> Samples {
+    for (&row, value) in cpus.rows.iter().zip(&mut cpus.values) {
+        let vcpus = instances[row as usize].vcpus.max(1);
+        #[expect(clippy::cast_precision_loss, reason = "virtual CPUs are far below 2^53")]
+        let percent_of_one = 100.0 / vcpus as f64;
+        *value = (*value * percent_of_one).min(100.0);
+    }
+    cpus
 }
 
 #[async_trait]
@@ -160,29 +191,16 @@ impl Datasource for PrometheusDatasource {
         let (nodes, instances) = (model.compute.nodes(), model.compute.instances());
         match source {
             Source::Hosts(text) => {
-                let rows: HashMap<&str, u32> = nodes.iter().map(|node| node.hostname.as_str()).zip(0..).collect();
-                let by_short: HashMap<&str, u32> = nodes.iter().map(|node| short(&node.hostname)).zip(0..).collect();
-                let row = |name: &str| rows.get(name).or_else(|| by_short.get(short(name))).copied();
-                Ok(samples(self.ask(text, time).await?, &self.options.fqdn_label, row))
+                Ok(samples(self.ask(text, time).await?, &self.options.fqdn_label, rows_of_hosts(nodes)))
             }
             Source::Instances(text) => {
-                let rows: HashMap<&str, u32> =
-                    instances.iter().map(|instance| instance.uuid.as_str()).zip(0..).collect();
-                let row = |uuid: &str| rows.get(uuid).copied();
-                Ok(samples(self.ask(text, time).await?, &self.options.instance_uuid_label, row))
+                let answer = self.ask(text, time).await?;
+                Ok(samples(answer, &self.options.instance_uuid_label, rows_of_instances(instances)))
             }
             Source::InstanceCpus(text) => {
-                let rows: HashMap<&str, u32> =
-                    instances.iter().map(|instance| instance.uuid.as_str()).zip(0..).collect();
-                let row = |uuid: &str| rows.get(uuid).copied();
-                let mut cpus = samples(self.ask(text, time).await?, &self.options.instance_uuid_label, row);
-                for (&row, value) in cpus.rows.iter().zip(&mut cpus.values) {
-                    let vcpus = instances[row as usize].vcpus;
-                    #[expect(clippy::cast_precision_loss, reason = "virtual CPUs are far below 2^53")]
-                    let percent_of_one = 100.0 / vcpus.max(1) as f64;
-                    *value = (*value * percent_of_one).min(100.0);
-                }
-                Ok(cpus)
+                let answer = self.ask(text, time).await?;
+                let cpus = samples(answer, &self.options.instance_uuid_label, rows_of_instances(instances));
+                Ok(in_percent(cpus, instances))
             }
             Source::Model(of) => {
                 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
