@@ -1,7 +1,7 @@
 //! Asking a cloud again, and waiting until something has happened, for action handlers.
 //!
 //! A request that reads may be repeated whatever came of it. One that changes something may be repeated blindly only when it certainly
-//! did not arrive; otherwise the handler has to look at the resource first, and [`write`] tells it so.
+//! did not arrive; otherwise the handler has to look at the resource first, and [`write()`] tells it so.
 
 use crate::{ActionHost, Failure, Request, Response};
 
