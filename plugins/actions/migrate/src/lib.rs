@@ -1,7 +1,7 @@
 //! The `migrate` action: moves an instance to another compute node, live or cold.
 //!
-//! Here is what the handler says about itself and which phase does what. [`nova`] asks Nova, [`migration`] carries one
-//! migration from request to end, [`undo`] brings an instance back and stops a migration that runs.
+//! Here is what the handler says about itself and which phase does what. `nova` asks Nova, `migration` carries one
+//! migration from request to end, `undo` brings an instance back and stops a migration that runs.
 
 mod migration;
 mod nova;
