@@ -146,7 +146,8 @@ CREATE TABLE actions (
     deleted_at timestamptz,
     deleted bigint NOT NULL DEFAULT 0
 );
-CREATE UNIQUE INDEX actions_position ON actions (action_plan_id, "position");
+-- Pages of the actions of a plan are in the order of `id`, which is also that of their places.
+CREATE INDEX actions_action_plan ON actions (action_plan_id, id);
 
 -- Values are finite numbers; the check refuses what SQLite and PostgreSQL treat differently.
 CREATE TABLE efficacy_indicators (

@@ -13,9 +13,10 @@ use watcher_store::{Tx, action_description, plugin};
 
 use crate::Registry;
 use crate::components::digest_of;
+use crate::sync::Present;
 
 /// Number of the database lock under which built-in plugins are registered, by one process at a time.
-const LOCK: i32 = 1;
+const LOCK: i32 = 2;
 
 /// What became of one built-in component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub enum Registered {
 struct Inspected {
     name: String,
     bytes: Arc<[u8]>,
+    digest: Digest,
     inspection: Inspection,
 }
 
@@ -58,15 +60,20 @@ impl Registry {
         components: Vec<(String, Arc<[u8]>)>,
     ) -> Result<Vec<Registered>, watcher_store::Error> {
         let mut outcomes = Vec::with_capacity(components.len());
-        let mut usable = Vec::new();
+        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
         for (name, bytes) in components {
+            let digest = digest_of(&bytes);
             match self.inspector.inspect(Arc::clone(&bytes)).await {
-                Ok(inspection) => usable.push(Inspected { name, bytes, inspection }),
+                Ok(inspection) => usable.push(Inspected { name, bytes, digest, inspection }),
                 Err(error) => {
-                    let reason = chain(&error);
-                    outcomes.push(Registered::Unavailable { name, reason });
+                    unusable.push(digest);
+                    outcomes.push(Registered::Unavailable { name, reason: chain(&error) });
                 }
             }
+        }
+        // If nothing can be used something is wrong with this host, not with every plugin.
+        if usable.is_empty() {
+            return Ok(outcomes);
         }
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -74,14 +81,17 @@ impl Registry {
         for inspected in &usable {
             outcomes.push(self.register(&mut tx, inspected, now).await?);
         }
-        let strategies: Vec<_> = usable
-            .iter()
-            .filter_map(|inspected| match &inspected.inspection.description.specifics {
-                Specifics::Strategy(specifics) => Some((&inspected.inspection, specifics)),
-                Specifics::Action(_) | Specifics::Planner {} => None,
-            })
-            .collect();
-        self.sync(&mut tx, &strategies, now).await?;
+        let mut present = Present::default();
+        for inspected in &usable {
+            present.add(inspected.digest, &inspected.inspection.description);
+        }
+        for digest in unusable {
+            // A strategy that ran before and cannot be loaded today is broken, not gone.
+            if let Some(version) = plugin::version(&mut tx, digest).await? {
+                present.keep(&version.description);
+            }
+        }
+        self.sync(&mut tx, &present, now).await?;
         tx.commit().await?;
         Ok(outcomes)
     }
@@ -92,13 +102,12 @@ impl Registry {
         inspected: &Inspected,
         now: Timestamp,
     ) -> Result<Registered, watcher_store::Error> {
-        let Inspected { name, bytes, inspection } = inspected;
-        let (digest, description) = (digest_of(bytes), &inspection.description);
+        let Inspected { name, bytes, digest, inspection } = inspected;
+        let (digest, description) = (*digest, &inspection.description);
         if let Specifics::Action(_) = description.specifics {
             action_description::upsert(tx, &description.name, &description.description, now).await?;
         }
         let found = plugin::find_plugin(tx, inspection.kind, &description.name, None).await?;
-        let known = plugin::version(tx, digest).await?;
         let plugin_id = match found {
             Some(plugin) => plugin.id,
             None => {
@@ -113,7 +122,7 @@ impl Registry {
                 plugin.id
             }
         };
-        let is_known = known.is_some_and(|version| version.plugin_id == plugin_id);
+        let is_known = plugin::version_of(tx, plugin_id, digest).await?.is_some();
         if !is_known {
             let version = PluginVersion {
                 plugin_id,

@@ -2,54 +2,99 @@
 //!
 //! # Source
 //! The synchronisation of OpenStack Watcher 17 at the start of its decision engine: a changed goal or strategy gets a new row, templates and
-//! audits go with it, and audits and plans of a changed strategy are cancelled. We differ in one case: a strategy whose code changed,
-//! but not its goal or parameters, keeps its row.
+//! audits go with it, and audits and plans of a changed strategy are cancelled; what no plugin brings any more is deleted. We differ in
+//! three cases. A strategy whose code changed, but not its goal or parameters, keeps its row. Only audits that wait or run are
+//! cancelled, and only plans that nobody began to apply: what has ended stays as it ended, and a running plan keeps the
+//! components that it was made with. Templates of a deleted goal are deleted with it, because nobody could use them.
 
 use std::collections::{HashMap, HashSet};
 
-use watcher_domain::plugin::{GoalDescription, StrategySpecifics};
-use watcher_domain::ports::Inspection;
-use watcher_domain::{Goal, GoalId, Stamps, Strategy, StrategyId, Timestamp};
-use watcher_store::{Reference, Result, Tx, action_plan, audit, audit_template, goal, strategy};
+use watcher_domain::plugin::{Description, GoalDescription, Specifics, StrategySpecifics};
+use watcher_domain::{Digest, Goal, GoalId, Stamps, Strategy, StrategyId, Timestamp};
+use watcher_store::{Result, Stored, Tx, action, action_plan, audit, audit_template, goal, strategy};
 
 use crate::Registry;
 
-/// What audits and plans of a strategy say that is not what it was.
+/// What audits and plans say whose strategy is not what it was.
 const CHANGED: &str = "the strategy was changed or removed";
+/// What audits say whose goal is gone.
+const NO_GOAL: &str = "the goal was removed";
+
+/// The strategies that there are, with their goals.
+#[derive(Default)]
+pub(crate) struct Present<'a> {
+    strategies: Vec<(Digest, &'a Description, &'a StrategySpecifics)>,
+    kept_strategies: HashSet<String>,
+    kept_goals: HashSet<String>,
+}
+
+impl<'a> Present<'a> {
+    /// Adds a plugin; of several strategies of one name the last one counts.
+    pub(crate) fn add(&mut self, digest: Digest, description: &'a Description) {
+        if let Specifics::Strategy(specifics) = &description.specifics {
+            self.strategies.retain(|(_, other, _)| other.name != description.name);
+            self.strategies.push((digest, description, specifics));
+        }
+    }
+
+    /// Adds a plugin whose rows stay as they are.
+    pub(crate) fn keep(&mut self, description: &Description) {
+        if let Specifics::Strategy(specifics) = &description.specifics {
+            self.kept_strategies.insert(description.name.clone());
+            self.kept_goals.insert(specifics.goal.name.clone());
+        }
+    }
+
+    fn has_strategy(&self, name: &str) -> bool {
+        self.kept_strategies.contains(name)
+            || self.strategies.iter().any(|(_, description, _)| description.name == name)
+    }
+
+    fn has_goal(&self, name: &str) -> bool {
+        self.kept_goals.contains(name) || self.strategies.iter().any(|(_, _, specifics)| specifics.goal.name == name)
+    }
+}
 
 impl Registry {
-    pub(crate) async fn sync(
-        &self,
-        tx: &mut Tx,
-        strategies: &[(&Inspection, &StrategySpecifics)],
-        now: Timestamp,
-    ) -> Result<()> {
+    pub(crate) async fn sync(&self, tx: &mut Tx, present: &Present<'_>, now: Timestamp) -> Result<()> {
         let mut goals: HashMap<&str, GoalId> = HashMap::new();
-        for (_, specifics) in strategies {
+        for (_, _, specifics) in &present.strategies {
             let name = specifics.goal.name.as_str();
             if !goals.contains_key(name) {
                 goals.insert(name, self.sync_goal(tx, &specifics.goal, now).await?);
             }
         }
-        for (inspection, specifics) in strategies {
+        for (digest, description, specifics) in &present.strategies {
             if let Some(&goal_id) = goals.get(specifics.goal.name.as_str()) {
-                self.sync_strategy(tx, inspection, specifics, goal_id, now).await?;
+                let wanted = Strategy {
+                    id: StrategyId(self.ids.uuid()),
+                    name: description.name.clone(),
+                    display_name: description.display_name.clone(),
+                    goal_id,
+                    parameters_spec: specifics.parameters_schema.clone(),
+                    digest: *digest,
+                    stamps: Stamps::new(now),
+                };
+                sync_strategy(tx, &wanted, now).await?;
             }
         }
-        let present: HashSet<&str> =
-            strategies.iter().map(|(inspection, _)| inspection.description.name.as_str()).collect();
-        for goal_id in goals.into_values() {
-            for row in strategy::list_for_goal(tx, goal_id).await? {
-                if !present.contains(row.name.as_str()) {
-                    retire(tx, row.id, now).await?;
-                }
+        for row in strategy::list_built_in(tx).await? {
+            if !present.has_strategy(&row.name) {
+                retire_strategy(tx, &row, now).await?;
+            }
+        }
+        for row in goal::list_built_in(tx).await? {
+            if !present.has_goal(&row.name) {
+                audit::cancel_of_goal(tx, row.id, NO_GOAL, now).await?;
+                audit_template::soft_delete_of_goal(tx, row.id, now).await?;
+                goal::soft_delete(tx, row.id, now).await?;
             }
         }
         Ok(())
     }
 
     async fn sync_goal(&self, tx: &mut Tx, wanted: &GoalDescription, now: Timestamp) -> Result<GoalId> {
-        let found = goal::find(tx, &Reference::Name(wanted.name.clone()), false).await?;
+        let found = goal::list_built_in(tx).await?.into_iter().find(|row| row.name == wanted.name);
         if let Some(found) = &found
             && found.display_name == wanted.display_name
             && found.efficacy_specification == wanted.efficacy_specification
@@ -68,61 +113,49 @@ impl Registry {
         }
         goal::insert(tx, &row).await?;
         if let Some(found) = found {
+            tracing::info!(goal.name = row.name, "goal {} has changed", row.name);
             audit_template::repoint_goal(tx, found.id, row.id, now).await?;
             audit::repoint_goal(tx, found.id, row.id, now).await?;
         }
         Ok(row.id)
     }
+}
 
-    async fn sync_strategy(
-        &self,
-        tx: &mut Tx,
-        inspection: &Inspection,
-        specifics: &StrategySpecifics,
-        goal_id: GoalId,
-        now: Timestamp,
-    ) -> Result<()> {
-        let description = &inspection.description;
-        let found = strategy::find(tx, &Reference::Name(description.name.clone()), false).await?;
-        if let Some(found) = &found
-            && found.display_name == description.display_name
-            && found.goal_id == goal_id
-            && found.parameters_spec == specifics.parameters_schema
-        {
-            if found.digest != inspection.digest {
-                strategy::set_digest(tx, found.id, inspection.digest, now).await?;
-            }
-            return Ok(());
+async fn sync_strategy(tx: &mut Tx, wanted: &Strategy, now: Timestamp) -> Result<()> {
+    let found = strategy::list_built_in(tx).await?.into_iter().find(|row| row.name == wanted.name);
+    let Some(found) = found else { return strategy::insert(tx, wanted).await };
+    if found.display_name == wanted.display_name
+        && found.goal_id == wanted.goal_id
+        && found.parameters_spec == wanted.parameters_spec
+    {
+        if found.digest != wanted.digest {
+            strategy::set_digest(tx, found.id, wanted.digest, now).await?;
         }
-        let row = Strategy {
-            id: StrategyId(self.ids.uuid()),
-            name: description.name.clone(),
-            display_name: description.display_name.clone(),
-            goal_id,
-            parameters_spec: specifics.parameters_schema.clone(),
-            digest: inspection.digest,
-            stamps: Stamps::new(now),
-        };
-        if let Some(found) = &found {
-            strategy::soft_delete(tx, found.id, now).await?;
-        }
-        strategy::insert(tx, &row).await?;
-        if let Some(found) = found {
-            audit::cancel_of_strategy(tx, found.id, CHANGED, now).await?;
-            action_plan::cancel_of_strategy(tx, found.id, CHANGED, now).await?;
-            audit_template::repoint_strategy(tx, found.id, Some(row.id), now).await?;
-            audit::repoint_strategy(tx, found.id, row.id, now).await?;
-            action_plan::repoint_strategy(tx, found.id, row.id, now).await?;
-        }
-        Ok(())
+        return Ok(());
     }
+    tracing::info!(strategy.name = wanted.name, "strategy {} has changed", wanted.name);
+    strategy::soft_delete(tx, found.id, now).await?;
+    strategy::insert(tx, wanted).await?;
+    cancel(tx, found.id, now).await?;
+    audit_template::repoint_strategy(tx, found.id, Some(wanted.id), now).await?;
+    audit::repoint_strategy(tx, found.id, wanted.id, now).await?;
+    action_plan::repoint_strategy(tx, found.id, wanted.id, now).await?;
+    Ok(())
 }
 
 /// Takes a strategy out that no plugin brings any more.
-async fn retire(tx: &mut Tx, id: StrategyId, now: Timestamp) -> Result<()> {
-    audit::cancel_of_strategy(tx, id, CHANGED, now).await?;
-    action_plan::cancel_of_strategy(tx, id, CHANGED, now).await?;
-    audit_template::repoint_strategy(tx, id, None, now).await?;
-    strategy::soft_delete(tx, id, now).await?;
+async fn retire_strategy(tx: &mut Tx, row: &Stored<Strategy>, now: Timestamp) -> Result<()> {
+    tracing::info!(strategy.name = row.name, "strategy {} is gone", row.name);
+    cancel(tx, row.id, now).await?;
+    audit_template::repoint_strategy(tx, row.id, None, now).await?;
+    strategy::soft_delete(tx, row.id, now).await?;
+    Ok(())
+}
+
+async fn cancel(tx: &mut Tx, strategy: StrategyId, now: Timestamp) -> Result<()> {
+    audit::cancel_of_strategy(tx, strategy, CHANGED, now).await?;
+    for plan in action_plan::cancel_of_strategy(tx, strategy, CHANGED, now).await? {
+        action::cancel_pending_of_plan(tx, plan, now).await?;
+    }
     Ok(())
 }

@@ -85,23 +85,26 @@ impl TryFrom<Row> for Stored<Action> {
 }
 
 const INSERT_COLUMNS: usize = 12;
-/// Rows per statement. 32 766 values, the least that either database takes, would be 2 730 rows; more rows gain nothing measurable.
+/// Rows per statement. More gain nothing measurable; 32 766 values, the least that either database takes, would be 2 730 rows.
 const INSERT_ROWS: usize = 500;
 
 /// The statement that inserts so many rows.
-fn insertion(rows: usize) -> String {
+fn insertion(tx: &Tx, rows: usize) -> String {
     let mut sql = "INSERT INTO actions \
                    (uuid, project_id, action_plan_id, \"position\", action_type, input_parameters, state, parents, \
                    status_message, digest, created_at, updated_at) VALUES "
         .to_owned();
     for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { "), (" });
         for column in 1..=INSERT_COLUMNS {
-            let before = match (row, column) {
-                (0, 1) => "($",
-                (_, 1) => "), ($",
-                (_, _) => ", $",
-            };
-            let _ = write!(sql, "{before}{}", row * INSERT_COLUMNS + column);
+            sql.push_str(if column == 1 { "" } else { ", " });
+            match tx {
+                Tx::Postgres(_) => {
+                    let _ = write!(sql, "${}", row * INSERT_COLUMNS + column);
+                }
+                // SQLite takes `$1` for a name, and looks through all names of a statement for every value.
+                Tx::Sqlite(_) => sql.push('?'),
+            }
         }
     }
     sql.push(')');
@@ -111,7 +114,7 @@ fn insertion(rows: usize) -> String {
 /// Inserts actions, many per statement. Each belongs to the project of its plan.
 ///
 /// # Errors
-/// [`Error::Reference`] if a plan is not there; [`Error::Conflict`] if two actions have one UUID, or one place in their plan.
+/// [`Error::Reference`] if a plan is not there; [`Error::Conflict`] if two actions have one UUID.
 pub async fn insert_many(tx: &mut Tx, actions: &[Action]) -> Result<()> {
     let mut projects: BTreeMap<ActionPlanId, Option<String>> = BTreeMap::new();
     for action in actions {
@@ -120,9 +123,9 @@ pub async fn insert_many(tx: &mut Tx, actions: &[Action]) -> Result<()> {
             entry.insert(scalar!(tx, Option<String>, sql, action.action_plan_id.0)?.flatten());
         }
     }
-    let full = insertion(INSERT_ROWS.min(actions.len()));
+    let full = insertion(tx, INSERT_ROWS);
     for chunk in actions.chunks(INSERT_ROWS) {
-        let sql = if chunk.len() == INSERT_ROWS { full.clone() } else { insertion(chunk.len()) };
+        let sql = if chunk.len() == INSERT_ROWS { full.clone() } else { insertion(tx, chunk.len()) };
         on_backend!(tx, |conn| {
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for action in chunk {
@@ -142,7 +145,7 @@ pub async fn insert_many(tx: &mut Tx, actions: &[Action]) -> Result<()> {
             }
             query.execute(conn).await.map(|_| ())
         })
-        .map_err(|error| Error::on_insert(error, "action", "of this UUID or place in its plan"))?;
+        .map_err(|error| Error::on_insert(error, "action", "of this UUID"))?;
     }
     Ok(())
 }

@@ -96,6 +96,11 @@ pub async fn list(tx: &mut Tx, page: &Page<Sort>) -> Result<Vec<Stored<Goal>>> {
     TABLE.list::<Row, _, _>(tx, TABLE.select(), page).await
 }
 
+/// The goals that belong to nobody and are not deleted, first inserted first.
+pub async fn list_built_in(tx: &mut Tx) -> Result<Vec<Stored<Goal>>> {
+    TABLE.select().only("project_id IS NULL").not_deleted(false).then("ORDER BY id").all::<Row, _>(tx).await
+}
+
 /// Soft-deletes a goal; `false` if there is none that is not deleted.
 pub async fn soft_delete(tx: &mut Tx, id: GoalId, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE goals SET deleted = id, deleted_at = $2, updated_at = $2 WHERE uuid = $1 AND deleted = 0";

@@ -187,6 +187,12 @@ pub async fn version(tx: &mut Tx, digest: Digest) -> Result<Option<PluginVersion
     select.then("ORDER BY v.id").first::<VersionRow, _>(tx).await
 }
 
+/// The version of a plugin with a digest, active or not.
+pub async fn version_of(tx: &mut Tx, plugin: PluginId, digest: Digest) -> Result<Option<PluginVersion>> {
+    let select = Select::new(VERSION_COLUMNS, VERSIONS).filter("v.digest = ?", digest.0.as_slice());
+    select.filter("v.plugin_id = ?", plugin.0).first::<VersionRow, _>(tx).await
+}
+
 /// All versions of a kind that are not deleted, active or not, first inserted first.
 pub async fn versions(tx: &mut Tx, kind: PluginKind) -> Result<Vec<PluginVersion>> {
     let select = Select::new(VERSION_COLUMNS, VERSIONS).filter("p.kind = ?", kind.as_str());
@@ -217,9 +223,10 @@ pub async fn set_state(tx: &mut Tx, digest: Digest, state: VersionState, now: Ti
     Ok(execute!(tx, sql, digest.0.as_slice(), state.as_str(), now)? > 0)
 }
 
-/// Lets a version be the one that runs when somebody names its plugin; `false` if there is no such plugin.
+/// Lets a version be the one that runs when somebody names its plugin; `false` if it is already, or there is no such plugin.
 pub async fn set_default(tx: &mut Tx, plugin: PluginId, digest: Digest, now: Timestamp) -> Result<bool> {
-    let sql = "UPDATE plugins SET default_digest = $2, updated_at = $3 WHERE uuid = $1 AND deleted = 0";
+    let sql = "UPDATE plugins SET default_digest = $2, updated_at = $3 \
+               WHERE uuid = $1 AND deleted = 0 AND default_digest IS DISTINCT FROM $2";
     Ok(execute!(tx, sql, plugin.0, digest.0.as_slice(), now)? == 1)
 }
 

@@ -117,6 +117,11 @@ pub async fn list_for_goal(tx: &mut Tx, goal: GoalId) -> Result<Vec<Stored<Strat
     TABLE.select().filter("goal_id = ?", goal.0).not_deleted(false).then("ORDER BY id").all::<Row, _>(tx).await
 }
 
+/// The strategies that belong to nobody and are not deleted, first inserted first.
+pub async fn list_built_in(tx: &mut Tx) -> Result<Vec<Stored<Strategy>>> {
+    TABLE.select().only("project_id IS NULL").not_deleted(false).then("ORDER BY id").all::<Row, _>(tx).await
+}
+
 /// Lets a strategy run another component from now on; `false` if there is none that is not deleted.
 pub async fn set_digest(tx: &mut Tx, id: StrategyId, digest: Digest, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE strategies SET digest = $2, updated_at = $3 WHERE uuid = $1 AND deleted = 0";

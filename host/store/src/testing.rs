@@ -72,7 +72,13 @@ impl Schema {
     fn remove(self) {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let sql = format!("DROP SCHEMA {} CASCADE", self.name);
+            let name = &self.name;
+            // The rollback of a transaction that the test dropped may still wait for the runtime that waits for this thread.
+            let sql = format!(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
+                 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{name}' AND l.pid <> pg_backend_pid(); \
+                 DROP SCHEMA {name} CASCADE"
+            );
             runtime.expect("a runtime can be built").block_on(self.run(sql));
         });
         if thread.join().is_err() {

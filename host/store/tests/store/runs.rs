@@ -1,0 +1,144 @@
+//! Snapshots, recordings and journals.
+
+use std::time::Duration;
+
+use watcher_domain::cloud::{CloudRequest, CloudResponse, Method};
+use watcher_domain::journal::{ActionPhase, JournalAnswer, JournalCall};
+use watcher_domain::metric::{Aggregate, ResourceKind, Samples, StatisticQuery};
+use watcher_domain::recording::{Recording, Seen};
+use watcher_domain::{ActionPlanState, Blame, Failure, SnapshotId};
+use watcher_store::journal::Entry;
+use watcher_store::testing::backends;
+use watcher_store::{Error, Lease, action_plan, journal, recording, snapshot};
+
+use crate::fixtures::{Fixtures, awkward, digest};
+
+#[tokio::test]
+async fn a_snapshot_is_kept_once() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let (first, second) = (SnapshotId(make.uuid()), SnapshotId(make.uuid()));
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(snapshot::insert(&mut tx, first, digest(1), b"cluster", make.now()).await.unwrap(), first);
+        assert_eq!(snapshot::insert(&mut tx, second, digest(1), b"cluster", make.now()).await.unwrap(), first);
+        assert_eq!(snapshot::insert(&mut tx, second, digest(2), b"other", make.now()).await.unwrap(), second);
+        assert_eq!(snapshot::get(&mut tx, first).await.unwrap(), Some((digest(1), b"cluster".to_vec())));
+        assert_eq!(snapshot::get(&mut tx, SnapshotId(make.uuid())).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_recording_is_read_back_to_the_last_bit() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let chain = make.chain(&store).await;
+        let query = StatisticQuery {
+            metric: "instance_cpu_usage".to_owned(),
+            kind: ResourceKind::Instance,
+            aggregate: Aggregate::Mean,
+            period_s: 300.0,
+            granularity_s: 1.0 / 3.0,
+        };
+        let mut values: Vec<f64> = (1..2000_u32).map(|value| f64::from(value).sqrt() / 7.0).collect();
+        values.extend([-0.0, 5e-324, 1e16, 1e300]);
+        let samples = Samples { rows: (0..2003).collect(), values };
+        let failure = Failure::new(Blame::Cloud, "unreachable", "nobody answers").retryable();
+        let recorded = Recording {
+            strategy_digest: digest(1),
+            planner_digest: Some(digest(2)),
+            parameters: awkward(),
+            configuration: awkward(),
+            scope: chain.audit.scope.clone(),
+            snapshot_id: SnapshotId(make.uuid()),
+            seed: u64::MAX,
+            time: make.now(),
+            seen: vec![
+                Seen::Available { metrics: vec!["m".to_owned()], answer: vec![true] },
+                Seen::Statistic { query: query.clone(), answer: Ok(samples) },
+                Seen::Statistic { query, answer: Err(failure) },
+            ],
+        };
+        let mut tx = store.begin().await.unwrap();
+        let refused = recording::insert(&mut tx, chain.audit.id, None, &recorded, make.now()).await;
+        assert!(matches!(refused, Err(Error::Reference(_))), "the snapshot is not there");
+        let mut tx = {
+            drop(tx);
+            store.begin().await.unwrap()
+        };
+        snapshot::insert(&mut tx, recorded.snapshot_id, digest(3), b"cluster", make.now()).await.unwrap();
+        recording::insert(&mut tx, chain.audit.id, None, &recorded, make.now()).await.unwrap();
+        let second = Recording { seed: 1, ..recorded.clone() };
+        recording::insert(&mut tx, chain.audit.id, Some(chain.plan.id), &second, make.now()).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let mut tx = store.read().await.unwrap();
+        let read = recording::get(&mut tx, chain.audit.id).await.unwrap().unwrap();
+        assert_eq!(read, second, "{}: the last run", store.name);
+        assert_eq!(serde_json::to_string(&read).unwrap(), serde_json::to_string(&second).unwrap());
+        assert_eq!(recording::of_plan(&mut tx, chain.plan.id).await.unwrap(), Some(second));
+    }
+}
+
+#[tokio::test]
+async fn a_journal_knows_what_left_and_what_was_answered() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let (plan, actions) = make.inserted_plan(&store, ActionPlanState::Pending, 2).await;
+        let action = actions[0].id;
+        let request = JournalCall::Request {
+            request: CloudRequest {
+                service_type: "compute".to_owned(),
+                method: Method::Post,
+                path: "/servers/1/action".to_owned(),
+                query: vec![("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())],
+                body: Some("{\"os-migrateLive\": {}}".to_owned()),
+                microversion: Some("2.56".to_owned()),
+            },
+        };
+        let response = CloudResponse { status: 202, headers: Vec::new(), body: "{}".to_owned() };
+        let answer = JournalAnswer::Response { response };
+        let (phase, now) = (ActionPhase::Execute, make.now());
+        let mut tx = store.begin().await.unwrap();
+        let lease = |hostname: &str| Lease {
+            owner: make.uuid(),
+            hostname: hostname.to_owned(),
+            until: make.now() + Duration::from_secs(1),
+            term: 0,
+        };
+        let fenced = journal::begin(&mut tx, action, phase, 0, &request, 1, now).await.unwrap();
+        assert_eq!(fenced, Entry::Fenced, "nobody claimed the plan");
+        let term = action_plan::claim(&mut tx, plan.id, &lease("one"), now).await.unwrap().unwrap();
+
+        assert_eq!(journal::begin(&mut tx, action, phase, 0, &request, term, now).await.unwrap(), Entry::New);
+        let in_doubt = Entry::Found { call: request.clone(), answer: None };
+        assert_eq!(journal::begin(&mut tx, action, phase, 0, &JournalCall::Now, term, now).await.unwrap(), in_doubt);
+        assert!(journal::finish(&mut tx, action, phase, 0, &answer, term, make.later(1)).await.unwrap());
+        let found = Entry::Found { call: request.clone(), answer: Some(answer.clone()) };
+        assert_eq!(journal::begin(&mut tx, action, phase, 0, &request, term, now).await.unwrap(), found);
+        let sleep = JournalCall::Sleep { duration_ms: u64::MAX };
+        assert_eq!(journal::begin(&mut tx, action, phase, 1, &sleep, term, now).await.unwrap(), Entry::New);
+        let revert = ActionPhase::Revert;
+        assert_eq!(journal::begin(&mut tx, action, revert, 0, &JournalCall::Now, term, now).await.unwrap(), Entry::New);
+        assert!(
+            !journal::finish(&mut tx, action, phase, 9, &answer, term, now).await.unwrap(),
+            "there is no such call"
+        );
+
+        // Another applier takes the plan over.
+        let (ongoing, pending) = (ActionPlanState::Ongoing, ActionPlanState::Pending);
+        assert!(action_plan::transition(&mut tx, plan.id, ongoing, pending, now).await.unwrap());
+        let newer = action_plan::claim(&mut tx, plan.id, &lease("two"), now).await.unwrap().unwrap();
+        assert_eq!(journal::begin(&mut tx, action, phase, 2, &sleep, term, now).await.unwrap(), Entry::Fenced);
+        assert!(!journal::finish(&mut tx, action, phase, 1, &JournalAnswer::Slept, term, now).await.unwrap());
+        assert!(journal::finish(&mut tx, action, phase, 1, &JournalAnswer::Slept, newer, now).await.unwrap());
+
+        let entries = journal::list(&mut tx, action).await.unwrap();
+        let calls: Vec<_> = entries.iter().map(|entry| (entry.phase, entry.sequence, entry.term)).collect();
+        assert_eq!(calls, [(phase, 0, term), (phase, 1, newer), (revert, 0, term)], "{}", store.name);
+        assert_eq!(entries[0].call, request);
+        assert_eq!(entries[0].answer, Some(answer));
+        assert_eq!((entries[0].begun_at, entries[0].ended_at), (now, Some(make.now())));
+        assert_eq!((&entries[2].answer, entries[2].ended_at), (&None, None));
+        assert!(journal::list(&mut tx, actions[1].id).await.unwrap().is_empty());
+    }
+}
