@@ -117,6 +117,11 @@ impl Attempt<'_> {
         self.nova.server(self.route.instance)?.ok_or_else(|| gone(self.route.instance))
     }
 
+    /// The instance, while it is waited for.
+    fn watch(&self, poll: &mut Poll) -> Result<Server, Failure> {
+        self.nova.watch(self.route.instance, poll)?.ok_or_else(|| gone(self.route.instance))
+    }
+
     /// The latest migration that appeared after the request.
     fn latest(&self) -> Result<Option<Migration>, Failure> {
         let migrations = self.nova.migrations(self.route.instance)?;
@@ -162,13 +167,18 @@ impl Attempt<'_> {
     /// Fails if Nova leaves the instance alone because the migration ended without success. It may also not have begun yet, so
     /// without a sign of an end it is given some time.
     fn check_idle(&self, server: &Server, poll: &mut Poll, patience: &mut Poll) -> Result<(), Failure> {
-        let latest = self.latest()?;
+        let latest = match self.latest() {
+            Err(failure) if failure.retryable => {
+                return if poll.wait(self.nova.host)? { Ok(()) } else { Err(failure) };
+            }
+            outcome => outcome?,
+        };
         let is_over = server.status == "ERROR" || latest.as_ref().is_some_and(Migration::has_failed);
         if !is_over && patience.wait(self.nova.host)? {
             return Ok(());
         }
         // The instance was read before its migrations, and one may have ended in between.
-        let again = self.server()?;
+        let again = self.watch(poll)?;
         if again.is_idle() && again.host == server.host && again.status == server.status {
             return Err(self.failure(latest.as_ref(), &again));
         }
@@ -178,7 +188,7 @@ impl Attempt<'_> {
     fn wait_live(&self) -> Result<(), Failure> {
         let (mut poll, mut patience) = (self.nova.poll(), self.nova.short_poll());
         loop {
-            let server = self.server()?;
+            let server = self.watch(&mut poll)?;
             if server.is_idle() {
                 if self.route.is_arrived(&server) && server.status != "ERROR" {
                     return Ok(());
@@ -193,7 +203,7 @@ impl Attempt<'_> {
     fn wait_cold(&self) -> Result<(), Failure> {
         let (mut poll, mut patience) = (self.nova.poll(), self.nova.short_poll());
         loop {
-            let server = self.server()?;
+            let server = self.watch(&mut poll)?;
             if server.is_idle() {
                 match (server.status.as_str(), self.route.is_arrived(&server)) {
                     ("VERIFY_RESIZE", true) => return self.confirm(),
@@ -218,7 +228,7 @@ impl Attempt<'_> {
         finish_resize(self.nova, self.route.instance, "confirmResize")?;
         let mut poll = self.nova.poll();
         loop {
-            let server = self.server()?;
+            let server = self.watch(&mut poll)?;
             if server.is_idle() && server.status == self.before.status {
                 return Ok(());
             }

@@ -149,6 +149,7 @@ impl<'a> Nova<'a> {
                 Failure::cloud("unexpected-answer", format!("Nova answered something that is no {what}: {error}"))
             }),
             404 => Ok(None),
+            429 | 500.. => Err(refused(&format!("to show the {what}"), &response).retryable()),
             _ => Err(refused(&format!("to show the {what}"), &response)),
         }
     }
@@ -157,6 +158,21 @@ impl<'a> Nova<'a> {
     pub(crate) fn server(&self, instance: &str) -> Result<Option<Server>, Failure> {
         let request = Request::new("compute", "GET", format!("/servers/{instance}")).microversion(MICROVERSION);
         Ok(self.get::<ServerAnswer>(&request, "instance")?.map(|answer| answer.server))
+    }
+
+    /// The instance, while something is waited for: what moves goes on moving when Nova is away for a while, so no answer is no news
+    /// until the time of `poll` is used up.
+    pub(crate) fn watch(&self, instance: &str, poll: &mut Poll) -> Result<Option<Server>, Failure> {
+        loop {
+            match self.server(instance) {
+                Err(failure) if failure.retryable => {
+                    if !poll.wait(self.host)? {
+                        return Err(failure);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The compute service of a host.

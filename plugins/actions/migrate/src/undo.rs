@@ -54,7 +54,7 @@ fn settled(nova: &Nova<'_>, route: &Route<'_>) -> Result<Option<Server>, Failure
     let mut poll = nova.poll();
     let mut is_told = false;
     loop {
-        let Some(server) = nova.server(route.instance)? else { return Ok(None) };
+        let Some(server) = nova.watch(route.instance, &mut poll)? else { return Ok(None) };
         if server.is_idle() {
             return Ok(Some(server));
         }
@@ -71,7 +71,7 @@ fn settled(nova: &Nova<'_>, route: &Route<'_>) -> Result<Option<Server>, Failure
 fn wait_reverted(nova: &Nova<'_>, route: &Route<'_>) -> Result<(), Failure> {
     let mut poll = nova.poll();
     loop {
-        let Some(server) = nova.server(route.instance)? else { return Ok(()) };
+        let Some(server) = nova.watch(route.instance, &mut poll)? else { return Ok(()) };
         if server.is_idle() && server.status != "VERIFY_RESIZE" {
             return Ok(());
         }
@@ -101,7 +101,7 @@ pub(crate) fn stop(nova: &Nova<'_>, route: &Route<'_>) -> Result<bool, Failure> 
     let (mut poll, mut patience) = (nova.poll(), nova.short_poll());
     let (mut is_told, mut has_run) = (false, false);
     loop {
-        let server = nova.server(route.instance)?.ok_or_else(|| gone(route.instance))?;
+        let server = nova.watch(route.instance, &mut poll)?.ok_or_else(|| gone(route.instance))?;
         if server.is_idle() {
             if server.host.as_deref() != Some(route.source) {
                 return Ok(false);

@@ -100,6 +100,15 @@ fn a_stuck_migration_is_given_up_after_the_configured_time() {
 }
 
 #[test]
+fn a_nova_that_is_away_while_an_instance_moves_is_waited_for() {
+    let nova = Nova::new().on_post(Post::Accept(vec![live_begins, |state| state.broken_reads = 40, |_| (), live_ends]));
+    run(&nova, MigrationType::Live).unwrap();
+    assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 1));
+    let nova = Nova::new().on_post(Post::Accept(vec![live_begins, |state| state.broken_reads = u32::MAX]));
+    assert_eq!(run(&nova, MigrationType::Live).unwrap_err().code, "unreachable");
+}
+
+#[test]
 fn an_instance_that_disappears_is_told() {
     let (_, outcome) = live(Post::Accept(vec![live_begins, |_| (), |state| state.is_gone = true, |_| ()]));
     // The step that removes it still answers; the next look does not find it.
