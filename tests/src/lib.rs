@@ -25,7 +25,6 @@ pub struct Stage {
     pub service: RunningService,
     /// An administrator.
     pub client: Client,
-    _folder: tempfile::TempDir,
 }
 
 /// What a scenario wants different from the usual.
@@ -44,7 +43,6 @@ pub struct StageOptions {
 impl Stage {
     /// Starts both.
     pub async fn start(file: ClusterFile, options: StageOptions) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let simulator = Simulator::new(
             file,
@@ -67,11 +65,10 @@ impl Stage {
         config.prometheus.url.clone_from(&simulator.endpoints().prometheus);
         config.plugins.dir = plugins().display().to_string();
         config.sandbox.cache_dir = plugins().join("compiled").display().to_string();
-        let file = format!("sqlite://{}", folder.path().join("watcher.db").display());
-        config.database.url = options.database.unwrap_or(file);
+        config.database.url = options.database.unwrap_or_else(|| "sqlite::memory:".to_owned());
         let client = Client::new(&config, PASSWORD)?;
         let service = serve::start(config, listener).await?;
-        Ok(Self { simulator, service, client, _folder: folder })
+        Ok(Self { simulator, service, client })
     }
 
     /// Creates an audit.

@@ -52,9 +52,10 @@ async fn workload_stabilization_changes_the_cloud_as_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_main_job_works_on_postgresql() {
-    let Some(url) = watcher_store::testing::postgres().await else { return };
-    the_cloud_changes_as_planned("vm_workload_consolidation", json!({}), Some(url.url().to_owned())).await;
+async fn the_main_job_works_on_every_database() {
+    for backend in watcher_store::testing::backends().await {
+        the_cloud_changes_as_planned("vm_workload_consolidation", json!({}), Some(backend.url.clone())).await;
+    }
 }
 
 fn faults(list: Value) -> FaultOptions {
@@ -117,7 +118,7 @@ async fn later_actions_go_on_after_a_failure_where_the_operator_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_plan_stops_a_running_migration_and_starts_nothing_more() {
-    let options = StageOptions { migration_ms: 600_000, ..StageOptions::default() };
+    let options = StageOptions { migration_ms: 20_000, ..StageOptions::default() };
     let stage = Stage::start(cluster(), options).await.unwrap();
     let before = stage.client.placement().await.unwrap();
     let plan = stage.plan("vm_workload_consolidation", &json!({})).await.unwrap();

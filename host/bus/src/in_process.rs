@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, broadcast, mpsc};
 
-use crate::message::{Control, Event, Message, Work};
 use crate::Role;
+use crate::message::{Control, Event, Message, Work};
 
 /// Work that may wait per role; more is dropped, and found by the sweep.
 const WORK_CAPACITY: usize = 1024;

@@ -1,9 +1,7 @@
 //! What is said on the bus. Every message carries ids only: whoever receives one reads the row.
 
 use serde::{Deserialize, Serialize};
-use watcher_domain::{
-    ActionId, ActionPlanId, ActionPlanState, ActionState, AuditId, AuditState,
-};
+use watcher_domain::{ActionId, ActionPlanId, ActionPlanState, ActionState, AuditId, AuditState};
 
 use crate::Role;
 

@@ -34,9 +34,7 @@ pub async fn run(config: Config, arguments: DemoArgs) -> anyhow::Result<ExitCode
     let parameters: Map<String, Value> =
         serde_json::from_str(&arguments.params).context("--params is not a JSON object")?;
     let file = cluster(&arguments)?;
-    let folder =
-        tempfile::Builder::new().prefix("watcher-demo-").tempdir().context("cannot make a folder for the demo")?;
-    let mut stage = Stage::set(config, &arguments, &file, folder.path()).await?;
+    let mut stage = Stage::set(config, &arguments, &file).await?;
     let report = stage.play(&arguments.strategy, parameters, &file).await;
     let report = match report {
         Ok(report) => report,
@@ -74,12 +72,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(
-        mut config: Config,
-        arguments: &DemoArgs,
-        file: &ClusterFile,
-        folder: &std::path::Path,
-    ) -> anyhow::Result<Self> {
+    async fn set(mut config: Config, arguments: &DemoArgs, file: &ClusterFile) -> anyhow::Result<Self> {
         let started = Stopwatch::default();
         let (hosts, instances) = (file.compute.nodes.len(), file.compute.instances.len());
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
@@ -100,7 +93,7 @@ impl Stage {
         config.keystone.auth_url.clone_from(&urls.identity);
         PASSWORD.clone_into(&mut config.keystone.password);
         config.prometheus.url.clone_from(&urls.prometheus);
-        config.database.url = format!("sqlite://{}", folder.join("watcher.db").display());
+        "sqlite::memory:".clone_into(&mut config.database.url);
         let client = Client::new(&config, PASSWORD)?;
         let service = serve::start(config, listener).await?;
         print(&format!("service           SQLite, in-process bus; API at http://{address}"));

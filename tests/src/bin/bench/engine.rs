@@ -6,12 +6,10 @@ use std::time::Instant;
 use anyhow::Context as _;
 use watcher_bus::Bus;
 use watcher_collect::{FileCollector, FileDatasource};
-use watcher_domain::{
-    Audit, AuditId, AuditState, AuditType, Clock, Ids, Stamps, SystemClock, SystemIds,
-};
+use watcher_domain::{Audit, AuditId, AuditState, AuditType, Clock, Ids, Stamps, SystemClock, SystemIds};
 use watcher_engine::{Engine, EngineOptions};
 use watcher_registry::Registry;
-use watcher_store::{Reference, Store, audit, strategy};
+use watcher_store::{Page, Reference, SortDir, Store, action_plan, audit, strategy};
 
 use crate::decide::cluster;
 use crate::measure::{Table, format, median};
@@ -81,9 +79,10 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             let mut tx = store.read().await?;
             let ended = audit::get(&mut tx, row.id).await?.context("the audit is gone")?;
             anyhow::ensure!(ended.state == AuditState::Succeeded, "the audit ended {}", ended.state);
-            let filter = watcher_store::ActionPlanFilter { audit: Some(row.id), ..Default::default() };
-            let page = watcher_store::Page::default();
-            let plans = watcher_store::action_plan::list(&mut tx, &filter, &page, &watcher_store::Visibility::All).await?;
+            let filter = action_plan::ActionPlanFilter { audit: Some(row.id), ..Default::default() };
+            let sort = action_plan::Sort::Serial;
+            let page = Page { limit: 1, marker: None, sort, dir: SortDir::Asc, show_deleted: false };
+            let plans = action_plan::list(&mut tx, &filter, &page, &watcher_store::Visibility::All).await?;
             if let Some(plan) = plans.first() {
                 actions = watcher_store::action::list_of_plan(&mut tx, plan.id).await?.len();
             }

@@ -11,7 +11,11 @@ use crate::measure::Table;
 pub(crate) async fn run(table: &mut Table) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let program = std::env::current_exe()?.with_file_name("watcher-host");
-    anyhow::ensure!(program.is_file(), "{} is missing; build it with cargo build --release -p watcher-server", program.display());
+    anyhow::ensure!(
+        program.is_file(),
+        "{} is missing; build it with cargo build --release -p watcher-server",
+        program.display()
+    );
     let begin = Instant::now();
     let mut child = Command::new(&program)
         .args(["--set", "api.auth=none", "--set", "api.listen=127.0.0.1:0"])

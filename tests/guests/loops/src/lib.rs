@@ -1,1 +1,0 @@
-//! A guest that misbehaves on purpose.
