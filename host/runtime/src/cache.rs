@@ -24,7 +24,7 @@ const EXTENSION: &str = ".cwasm";
 const TEMPORARY: &str = ".new-";
 
 /// Older temporary files were left by a process that was killed.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// How many files, and how many bytes, are kept.
 #[derive(Debug, Clone, Copy)]

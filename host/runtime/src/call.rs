@@ -41,7 +41,7 @@ pub(crate) enum Outside {
     /// Nothing: the guest only describes.
     Nothing,
     /// A strategy or planner decides on a snapshot.
-    Decision(Decision),
+    Decision(Box<Decision>),
     /// An action handler works on the cloud.
     Handler(Box<Handler>),
 }

@@ -161,25 +161,24 @@ impl Components {
 
     async fn load(&self, digest: Digest, bytes: Option<Arc<[u8]>>) -> Result<Arc<Loaded>, LoadError> {
         let workshop = Arc::clone(&self.workshop);
-        let component = match in_background(move || workshop.from_disk(digest)).await? {
-            Some(component) => component,
-            None => {
-                let bytes = match bytes {
-                    Some(bytes) => bytes,
-                    None => self.fetch(digest).await?,
-                };
-                let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| LoadError::Compiler)?;
-                let workshop = Arc::clone(&self.workshop);
-                in_background(move || {
-                    // Held by the thread: a caller that gives up does not make room for another compilation.
-                    let _permit = permit;
-                    workshop.compile(digest, &bytes)
-                })
-                .await??
-            }
+        let component = match (in_background(move || workshop.load(digest)).await?, bytes) {
+            (Some(component), _) => component,
+            (None, Some(bytes)) => self.compile(digest, bytes).await?,
+            (None, None) => self.compile(digest, self.fetch(digest).await?).await?,
         };
         let (prepared, imports) = self.workshop.worlds.prepare(&component).map_err(LoadError::Invalid)?;
         Ok(Arc::new(Loaded { digest, prepared, imports, name: OnceLock::new() }))
+    }
+
+    async fn compile(&self, digest: Digest, bytes: Arc<[u8]>) -> Result<Component, LoadError> {
+        let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| LoadError::Compiler)?;
+        let workshop = Arc::clone(&self.workshop);
+        in_background(move || {
+            // Held by the thread: a caller that gives up does not make room for another compilation.
+            let _permit = permit;
+            workshop.compile(digest, &bytes)
+        })
+        .await?
     }
 
     async fn fetch(&self, digest: Digest) -> Result<Arc<[u8]>, LoadError> {
@@ -191,7 +190,7 @@ impl Components {
 }
 
 impl Workshop {
-    fn from_disk(&self, digest: Digest) -> Option<Component> {
+    fn load(&self, digest: Digest) -> Option<Component> {
         let component = self.disk.load(&self.engine, digest)?;
         self.from_disk.fetch_add(1, Ordering::Relaxed);
         Some(component)

@@ -12,11 +12,11 @@ const NAME_CHARS: usize = 63;
 const DISPLAY_NAME_CHARS: usize = 255;
 const DESCRIPTION_CHARS: usize = 4096;
 
-/// What describing may use: little, but interpreters of other languages have to start.
+/// What describing may use: about a second of computing, because interpreters of other languages have to start.
 pub(crate) fn limits() -> Limits {
     Limits {
         memory_bytes: 256 << 20,
-        fuel: 20_000_000_000,
+        fuel: 1_000_000_000,
         deadline_ms: 30_000,
         host_call_fuel: 1 << 20,
         host_calls: 10_000,

@@ -41,6 +41,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// An engine for at most `max_instances` guests at once.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes engines")]
     pub(crate) fn new(max_instances: u32) -> Result<Self, RuntimeError> {
         let mut config = settings();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));

@@ -73,7 +73,7 @@ pub(crate) fn apply(store: &mut Store<Call>, limits: &Limits) -> wasmtime::Resul
 }
 
 /// Says why a call ended without a result.
-pub(crate) fn explain(error: wasmtime::Error, call: &mut Call, limits: &Limits, plugin: String) -> RunError {
+pub(crate) fn explain(error: &wasmtime::Error, call: &mut Call, limits: &Limits, plugin: String) -> RunError {
     let hit = |limit, value| LimitHit { limit, value };
     let limit = |plugin, limit, value| RunError::Limit { plugin, hit: hit(limit, value) };
     match call.stop.take() {

@@ -56,7 +56,7 @@ impl Size {
 }
 
 /// A failure that a guest declared, shortened to what a status message can hold.
-pub(crate) fn failure(failure: types::Failure) -> Failure {
+pub(crate) fn failure(failure: &types::Failure) -> Failure {
     let blame = match failure.blame {
         types::Blame::Input => Blame::Input,
         types::Blame::Plugin => Blame::Plugin,

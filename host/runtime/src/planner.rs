@@ -32,7 +32,7 @@ impl PlannerRunner for Runtime {
         let actions = Arc::clone(&run.actions);
         let count = actions.len();
         let actions = aside(move || actions.iter().map(given).collect::<Vec<_>>()).await?;
-        let call = Call::new(loaded.label(), limits, Outside::Decision(Decision::of_planner(&run)));
+        let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_planner(&run))));
         let planned = self
             .run(&loaded, call, limits, |store, loaded| {
                 Box::pin(async move {

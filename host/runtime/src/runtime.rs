@@ -157,17 +157,18 @@ impl Runtime {
             Some(deadline) => tokio::time::timeout_at(deadline, body(&mut store, loaded)).await,
         };
         let call = store.data_mut();
+        let describing = matches!(call.outside, Outside::Nothing);
         call.log.close();
         match result {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => {
                 tracing::debug!(plugin.digest = %loaded.digest, error = ?error, "a guest ended without a result");
-                let error = limits::explain(error, call, &limits, String::new());
-                Err(self.named(loaded, error).await)
+                let error = limits::explain(&error, call, &limits, String::new());
+                Err(self.named(loaded, error, describing).await)
             }
             Err(_) => {
                 let hit = LimitHit { limit: LimitName::Deadline, value: limits.deadline_ms };
-                Err(self.named(loaded, RunError::Limit { plugin: String::new(), hit }).await)
+                Err(self.named(loaded, RunError::Limit { plugin: String::new(), hit }, describing).await)
             }
         }
     }
@@ -188,10 +189,12 @@ impl Runtime {
         }
     }
 
-    /// Puts the plugin's name into an error. A component that was never asked for its name is asked now.
-    pub(crate) async fn named(&self, loaded: &Loaded, error: RunError) -> RunError {
+    /// Puts the plugin's name into an error. A component that was never asked for its name is asked now, unless it was describing itself
+    /// that failed.
+    async fn named(&self, loaded: &Loaded, error: RunError, describing: bool) -> RunError {
         let plugin = match loaded.name.get() {
             Some(name) => name.clone(),
+            None if describing => loaded.digest.to_string(),
             None => self.ask_name(loaded).await.unwrap_or_else(|| loaded.digest.to_string()),
         };
         match error {
@@ -222,7 +225,7 @@ impl Runtime {
             Bad::Limit(hit) => RunError::Limit { plugin, hit },
             Bad::Invalid(reason) => RunError::InvalidOutput { plugin, reason },
         };
-        self.named(loaded, error).await
+        self.named(loaded, error, false).await
     }
 }
 
@@ -235,7 +238,7 @@ pub(crate) fn deadline(limits: &Limits) -> Option<Instant> {
 pub(crate) fn declared<T>(
     result: Result<T, crate::bindings::imports::watcher::types::types::Failure>,
 ) -> Result<T, RunError> {
-    result.map_err(|failure| RunError::Declared(crate::output::failure(failure)))
+    result.map_err(|failure| RunError::Declared(crate::output::failure(&failure)))
 }
 
 /// An error with everything behind it, as one clause.

@@ -17,7 +17,7 @@ pub(crate) fn text(object: &Map<String, Value>) -> String {
 }
 
 fn call(loaded: &Loaded, run: &StrategyRun) -> Call {
-    Call::new(loaded.label(), run.limits, Outside::Decision(Decision::of_strategy(run)))
+    Call::new(loaded.label(), run.limits, Outside::Decision(Box::new(Decision::of_strategy(run))))
 }
 
 /// The engine's answer to a component of another kind, which `load_kind` never lets through.

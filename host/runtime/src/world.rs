@@ -177,10 +177,9 @@ fn split(name: &str) -> (&str, Option<Version>) {
 
 /// Whether a component built against `version` can meet this host: the rule of Cargo, which is also the engine's.
 fn compatible(version: Option<&Version>) -> bool {
+    let host = VERSION;
     version.is_some_and(|version| {
-        version.pre.is_empty()
-            && version.major == VERSION.major
-            && (VERSION.major > 0 || version.minor == VERSION.minor)
+        version.pre.is_empty() && version.major == host.major && (host.major > 0 || version.minor == host.minor)
     })
 }
 

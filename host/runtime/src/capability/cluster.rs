@@ -41,19 +41,14 @@ fn count(rows: usize) -> u32 {
 }
 
 /// Joins one string per row.
-#[derive(Default)]
 struct Joined(Strings);
-
-impl Default for Strings {
-    fn default() -> Self {
-        Self { text: String::new(), ends: Vec::new() }
-    }
-}
 
 impl Joined {
     fn of<'a, T: 'a>(rows: &'a [T], size: usize, text: impl Fn(&'a T) -> &'a str) -> Strings {
         let mut joined = Self::with_capacity(rows.len(), size);
-        rows.iter().for_each(|row| joined.push(text(row)));
+        for row in rows {
+            joined.push(text(row));
+        }
         joined.0
     }
 

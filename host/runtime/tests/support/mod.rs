@@ -1,6 +1,11 @@
 //! What the tests of the sandbox share: compiled plugins, and an outside that answers what a test wants.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "each test file uses its part, and a part that fails fails its test"
+)]
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,7 +20,7 @@ use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, Jo
 use watcher_domain::metric::{Samples, StatisticQuery};
 use watcher_domain::ports::{
     ActionCall, Clock as _, CloudRequests, ComponentSource, Datasource, Inspection, Journal, PlannerRun,
-    PluginInspector as _, Recorder, StrategyRun,
+    PluginInspector as _, Recorder, StrategyRun, StrategyRunner as _,
 };
 use watcher_domain::recording::Seen;
 use watcher_domain::{Digest, Failure, Limits, SolutionAction, Timestamp};
@@ -47,18 +52,36 @@ pub(crate) struct Bench {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) clock: Arc<MockClock>,
-    pub(crate) folder: Arc<tempfile::TempDir>,
+    pub(crate) folder: PathBuf,
+    own: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Bench {
+    /// With the cache that the tests share: most are not about compiling.
     pub(crate) fn new() -> Self {
-        Self::with(Arc::new(tempfile::tempdir().unwrap()), |_| {})
+        Self::with(|_| {})
     }
 
-    pub(crate) fn with(folder: Arc<tempfile::TempDir>, change: impl FnOnce(&mut RuntimeOptions)) -> Self {
+    /// The same with other options.
+    pub(crate) fn with(change: impl FnOnce(&mut RuntimeOptions)) -> Self {
+        Self::at(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sandbox"), None, change)
+    }
+
+    /// With a cache of its own, empty.
+    pub(crate) fn alone(change: impl FnOnce(&mut RuntimeOptions)) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::at(folder.path().to_path_buf(), Some(folder), change)
+    }
+
+    /// Another sandbox on the same cache.
+    pub(crate) fn again(&self) -> Self {
+        Self::at(self.folder.clone(), self.own.clone(), |_| {})
+    }
+
+    fn at(folder: PathBuf, own: Option<Arc<tempfile::TempDir>>, change: impl FnOnce(&mut RuntimeOptions)) -> Self {
         let (shelf, clock) = (Arc::new(Shelf::default()), Arc::new(MockClock::default()));
         let mut options = RuntimeOptions {
-            cache_dir: folder.path().to_path_buf(),
+            cache_dir: folder.clone(),
             max_instances: 4,
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(CountingIds::default()),
@@ -66,20 +89,22 @@ impl Bench {
         };
         change(&mut options);
         let runtime = Runtime::new(options, Arc::clone(&shelf) as _).unwrap();
-        Self { runtime, shelf, clock, folder }
-    }
-
-    /// Another sandbox on the same cache folder.
-    pub(crate) fn again(&self) -> Self {
-        Self::with(Arc::clone(&self.folder), |_| {})
+        Self { runtime, shelf, clock, folder, own }
     }
 
     /// Looks into a built component and makes it available.
-    pub async fn add(&self, name: &str) -> Inspection {
+    pub(crate) async fn add(&self, name: &str) -> Inspection {
         let bytes = component(name);
         let inspection = self.runtime.inspect(Arc::clone(&bytes)).await.unwrap();
         self.shelf.0.lock().unwrap().insert(inspection.digest, bytes);
         inspection
+    }
+
+    /// The good plugin still runs: what happened before has hurt nobody else.
+    pub(crate) async fn still_works(&self) {
+        let digest = self.add("strategies/dummy").await.digest;
+        let outcome = self.runtime.run_strategy(strategy_run(digest, dummy_parameters())).await.unwrap();
+        assert_eq!(outcome.solution.actions.len(), 3);
     }
 
     /// Makes bytes available under any digest.
