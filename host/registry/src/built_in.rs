@@ -13,7 +13,7 @@ use watcher_store::{Tx, action_description, plugin};
 
 use crate::Registry;
 use crate::components::digest_of;
-use crate::sync::Present;
+use crate::sync::{self, Present};
 
 /// Number of the database lock under which built-in plugins are registered, by one process at a time.
 const LOCK: i32 = 2;
@@ -54,27 +54,23 @@ struct Inspected {
 
 impl Registry {
     /// Registers components, given with a name for messages, and brings goals, strategies and action descriptions in step with them.
-    /// All of it is one transaction. A component that cannot be used does not stop the others.
+    /// All of it is one transaction. A component that cannot be used does not stop the others, but while there is one, no strategy is
+    /// taken for removed.
     pub async fn register_built_in(
         &self,
         components: Vec<(String, Arc<[u8]>)>,
     ) -> Result<Vec<Registered>, watcher_store::Error> {
         let mut outcomes = Vec::with_capacity(components.len());
-        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+        let mut usable = Vec::new();
         for (name, bytes) in components {
             let digest = digest_of(&bytes);
             match self.inspector.inspect(Arc::clone(&bytes)).await {
                 Ok(inspection) => usable.push(Inspected { name, bytes, digest, inspection }),
-                Err(error) => {
-                    unusable.push(digest);
-                    outcomes.push(Registered::Unavailable { name, reason: chain(&error) });
-                }
+                Err(error) => outcomes.push(Registered::Unavailable { name, reason: chain(&error) }),
             }
         }
-        // If nothing can be used something is wrong with this host, not with every plugin.
-        if usable.is_empty() {
-            return Ok(outcomes);
-        }
+        // What cannot be used may be any of the strategies that seem to be gone: they are broken, not removed.
+        let is_complete = outcomes.is_empty();
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         tx.lock(LOCK).await?;
@@ -85,13 +81,10 @@ impl Registry {
         for inspected in &usable {
             present.add(inspected.digest, &inspected.inspection.description);
         }
-        for digest in unusable {
-            // A strategy that ran before and cannot be loaded today is broken, not gone.
-            if let Some(version) = plugin::version(&mut tx, digest).await? {
-                present.keep(&version.description);
-            }
-        }
         self.sync(&mut tx, &present, now).await?;
+        if is_complete {
+            sync::retire_others(&mut tx, &present, now).await?;
+        }
         tx.commit().await?;
         Ok(outcomes)
     }
@@ -108,19 +101,18 @@ impl Registry {
             action_description::upsert(tx, &description.name, &description.description, now).await?;
         }
         let found = plugin::find_plugin(tx, inspection.kind, &description.name, None).await?;
-        let plugin_id = match found {
-            Some(plugin) => plugin.id,
-            None => {
-                let plugin = Plugin {
-                    id: PluginId(self.ids.uuid()),
-                    project_id: None,
-                    kind: inspection.kind,
-                    name: description.name.clone(),
-                    stamps: Stamps::new(now),
-                };
-                plugin::insert_plugin(tx, &plugin).await?;
-                plugin.id
-            }
+        let plugin_id = if let Some(plugin) = found {
+            plugin.id
+        } else {
+            let plugin = Plugin {
+                id: PluginId(self.ids.uuid()),
+                project_id: None,
+                kind: inspection.kind,
+                name: description.name.clone(),
+                stamps: Stamps::new(now),
+            };
+            plugin::insert_plugin(tx, &plugin).await?;
+            plugin.id
         };
         let is_known = plugin::version_of(tx, plugin_id, digest).await?.is_some();
         if !is_known {

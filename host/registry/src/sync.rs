@@ -7,7 +7,7 @@
 //! cancelled, and only plans that nobody began to apply: what has ended stays as it ended, and a running plan keeps the
 //! components that it was made with. Templates of a deleted goal are deleted with it, because nobody could use them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use watcher_domain::plugin::{Description, GoalDescription, Specifics, StrategySpecifics};
 use watcher_domain::{Digest, Goal, GoalId, Stamps, Strategy, StrategyId, Timestamp};
@@ -24,8 +24,6 @@ const NO_GOAL: &str = "the goal was removed";
 #[derive(Default)]
 pub(crate) struct Present<'a> {
     strategies: Vec<(Digest, &'a Description, &'a StrategySpecifics)>,
-    kept_strategies: HashSet<String>,
-    kept_goals: HashSet<String>,
 }
 
 impl<'a> Present<'a> {
@@ -37,21 +35,12 @@ impl<'a> Present<'a> {
         }
     }
 
-    /// Adds a plugin whose rows stay as they are.
-    pub(crate) fn keep(&mut self, description: &Description) {
-        if let Specifics::Strategy(specifics) = &description.specifics {
-            self.kept_strategies.insert(description.name.clone());
-            self.kept_goals.insert(specifics.goal.name.clone());
-        }
-    }
-
     fn has_strategy(&self, name: &str) -> bool {
-        self.kept_strategies.contains(name)
-            || self.strategies.iter().any(|(_, description, _)| description.name == name)
+        self.strategies.iter().any(|(_, description, _)| description.name == name)
     }
 
     fn has_goal(&self, name: &str) -> bool {
-        self.kept_goals.contains(name) || self.strategies.iter().any(|(_, _, specifics)| specifics.goal.name == name)
+        self.strategies.iter().any(|(_, _, specifics)| specifics.goal.name == name)
     }
 }
 
@@ -76,18 +65,6 @@ impl Registry {
                     stamps: Stamps::new(now),
                 };
                 sync_strategy(tx, &wanted, now).await?;
-            }
-        }
-        for row in strategy::list_built_in(tx).await? {
-            if !present.has_strategy(&row.name) {
-                retire_strategy(tx, &row, now).await?;
-            }
-        }
-        for row in goal::list_built_in(tx).await? {
-            if !present.has_goal(&row.name) {
-                audit::cancel_of_goal(tx, row.id, NO_GOAL, now).await?;
-                audit_template::soft_delete_of_goal(tx, row.id, now).await?;
-                goal::soft_delete(tx, row.id, now).await?;
             }
         }
         Ok(())
@@ -143,7 +120,23 @@ async fn sync_strategy(tx: &mut Tx, wanted: &Strategy, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Takes a strategy out that no plugin brings any more.
+/// Takes out the strategies and goals that no plugin brings any more.
+pub(crate) async fn retire_others(tx: &mut Tx, present: &Present<'_>, now: Timestamp) -> Result<()> {
+    for row in strategy::list_built_in(tx).await? {
+        if !present.has_strategy(&row.name) {
+            retire_strategy(tx, &row, now).await?;
+        }
+    }
+    for row in goal::list_built_in(tx).await? {
+        if !present.has_goal(&row.name) {
+            audit::cancel_of_goal(tx, row.id, NO_GOAL, now).await?;
+            audit_template::soft_delete_of_goal(tx, row.id, now).await?;
+            goal::soft_delete(tx, row.id, now).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn retire_strategy(tx: &mut Tx, row: &Stored<Strategy>, now: Timestamp) -> Result<()> {
     tracing::info!(strategy.name = row.name, "strategy {} is gone", row.name);
     cancel(tx, row.id, now).await?;

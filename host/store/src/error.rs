@@ -1,7 +1,5 @@
 //! What can go wrong with a database, by what a caller would do about it.
 
-use std::borrow::Cow;
-
 use sqlx::error::{DatabaseError, ErrorKind};
 
 /// A result of this crate.
@@ -86,7 +84,7 @@ pub enum Error {
     #[error("the database server cannot be reached")]
     Unreachable(#[source] sqlx::Error),
     /// Somebody else holds what is needed; the same may work later.
-    #[error("the database is too busy")]
+    #[error("the database is too busy, or does not answer")]
     Busy(#[source] sqlx::Error),
     /// There is no room left.
     #[error("the disk of the database is full")]
@@ -161,9 +159,9 @@ enum Trouble {
 
 impl Trouble {
     /// PostgreSQL's codes have five characters, SQLite's are numbers whose lowest byte says the class.
-    fn of(code: &Cow<'_, str>) -> Option<Self> {
+    fn of(code: &str) -> Option<Self> {
         if code.len() == 5 {
-            return Some(match code.as_ref() {
+            return Some(match code {
                 "28000" | "28P01" => Self::Refused,
                 "3D000" => Self::NoDatabase,
                 "53300" | "40001" | "40P01" | "55P03" | "57014" => Self::Busy,

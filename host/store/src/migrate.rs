@@ -95,6 +95,10 @@ impl Store {
     /// [`Error::Newer`] and [`Error::Edited`] if the database is not one that this program may upgrade.
     pub async fn migrate(&self) -> Result<()> {
         let mut tx = self.begin().await?;
+        if let Tx::Postgres(tx) = &mut tx {
+            // Changing a large table takes as long as it takes.
+            sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut **tx).await?;
+        }
         tx.lock(LOCK).await?;
         let applied = applied(&mut tx).await?;
         let missing = missing(&tx, &applied)?;

@@ -142,7 +142,9 @@ impl Tx {
 
 async fn postgres(url: &str) -> Result<Store> {
     let options = PgConnectOptions::from_str(url).map_err(|error| bad_url(url, &error))?;
-    let options = options.application_name("watcher-host");
+    // A statement that waits for a lock, or a worker that died with its transaction open, holds others up for no longer than this.
+    let bounds = [("statement_timeout", "60s"), ("idle_in_transaction_session_timeout", "120s")];
+    let options = options.application_name("watcher-host").options(bounds);
     // The pool would try again for as long as it waits, and then say no more than that it waited.
     let connection = tokio::time::timeout(CONNECT_PATIENCE, PgConnection::connect_with(&options)).await;
     connection.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(on_connect)?.close().await?;
@@ -174,12 +176,13 @@ async fn sqlite(options: SqliteConnectOptions, folder: Option<Arc<tempfile::Temp
     let options =
         options.create_if_missing(true).foreign_keys(true).journal_mode(SqliteJournalMode::Wal).busy_timeout(PATIENCE);
     let path = options.get_filename().display().to_string();
-    let open = |error: sqlx::Error| match error.as_database_error().and_then(|error| error.code()).as_deref() {
-        Some(code) if code.parse().is_ok_and(|code: i32| code & 0xff == 14) => {
-            Error::CannotOpen { path: path.clone(), source: Box::new(error) }
-        }
-        _ => error.into(),
-    };
+    let open =
+        |error: sqlx::Error| match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+            Some(code) if code.parse().is_ok_and(|code: i32| code & 0xff == 14) => {
+                Error::CannotOpen { path: path.clone(), source: Box::new(error) }
+            }
+            _ => error.into(),
+        };
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)

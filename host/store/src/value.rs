@@ -45,6 +45,7 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
 
 /// The columns of [`Stamps`].
 #[derive(sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "they are called as the columns")]
 pub(crate) struct StampsRow {
     created_at: Timestamp,
     updated_at: Option<Timestamp>,

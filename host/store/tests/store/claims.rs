@@ -35,7 +35,7 @@ async fn of_many_claims_at_once_exactly_one_wins() {
         for _ in 0..3 {
             stores.push(Store::connect(&store.url).await.unwrap());
         }
-        let until = make.now() + Duration::from_secs(60);
+        let until = make.now() + Duration::from_mins(1);
         for round in 0..5 {
             let audit = make.inserted_audit(&store, |_| {}).await;
             let (plan, _) = make.inserted_plan(&store, ActionPlanState::Pending, 0).await;
@@ -65,7 +65,7 @@ async fn an_audit_is_claimed_renewed_and_finished() {
     for store in backends().await {
         let make = Fixtures::default();
         let audit = make.inserted_audit(&store, |_| {}).await;
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let term = claim_audit(&store, audit.id, &lease(&make, "one", make.now() + minute), make.now())
             .await
             .unwrap()
@@ -91,7 +91,7 @@ async fn an_audit_whose_worker_is_gone_returns_to_the_queue_and_the_old_worker_w
         let make = Fixtures::default();
         let audit = make.inserted_audit(&store, |_| {}).await;
         let continuous = make.inserted_audit(&store, |audit| audit.audit_type = AuditType::Continuous).await;
-        let until = make.now() + Duration::from_secs(60);
+        let until = make.now() + Duration::from_mins(1);
         let old = claim_audit(&store, audit.id, &lease(&make, "old", until), make.now()).await.unwrap().unwrap();
         claim_audit(&store, continuous.id, &lease(&make, "old", until), make.now()).await.unwrap();
 
@@ -104,8 +104,7 @@ async fn an_audit_whose_worker_is_gone_returns_to_the_queue_and_the_old_worker_w
         assert!(!audit::finish(&mut tx, audit.id, old, AuditState::Succeeded, None, now).await.unwrap());
         tx.commit().await.unwrap();
 
-        let new =
-            claim_audit(&store, audit.id, &lease(&make, "new", now + Duration::from_secs(60)), now).await.unwrap();
+        let new = claim_audit(&store, audit.id, &lease(&make, "new", now + Duration::from_mins(1)), now).await.unwrap();
         assert_eq!(new, Some(old + 1));
         let mut tx = store.begin().await.unwrap();
         assert!(!audit::renew(&mut tx, audit.id, old, now).await.unwrap());
@@ -178,7 +177,7 @@ async fn a_plan_is_claimed_renewed_and_finished() {
         let make = Fixtures::default();
         let (plan, actions) = make.inserted_plan(&store, ActionPlanState::Recommended, 2).await;
         let mut tx = store.begin().await.unwrap();
-        let (minute, now) = (Duration::from_secs(60), make.now());
+        let (minute, now) = (Duration::from_mins(1), make.now());
         let lease = lease(&make, "host", now + minute);
         assert_eq!(action_plan::claim(&mut tx, plan.id, &lease, now).await.unwrap(), None, "nobody started it");
         assert!(action_plan::due(&mut tx, now, 10).await.unwrap().is_empty());
@@ -228,7 +227,7 @@ async fn a_plan_that_was_stopped_while_it_ran_is_not_succeeded() {
         let (plan, _) = make.inserted_plan(&store, ActionPlanState::Pending, 0).await;
         let mut tx = store.begin().await.unwrap();
         let now = make.now();
-        let lease = lease(&make, "host", now + Duration::from_secs(60));
+        let lease = lease(&make, "host", now + Duration::from_mins(1));
         let term = action_plan::claim(&mut tx, plan.id, &lease, now).await.unwrap().unwrap();
         let (ongoing, cancelling) = (ActionPlanState::Ongoing, ActionPlanState::Cancelling);
         assert!(action_plan::transition(&mut tx, plan.id, ongoing, cancelling, now).await.unwrap());

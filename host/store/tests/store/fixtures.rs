@@ -37,6 +37,7 @@ pub(crate) fn awkward() -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "owners of rows are optional")]
 pub(crate) fn project(name: &str) -> Option<ProjectId> {
     Some(ProjectId(name.to_owned()))
 }

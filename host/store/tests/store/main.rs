@@ -1,5 +1,7 @@
 //! Every function of the store, on every backend that is there.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 mod bulk;
 mod claims;
 mod differential;

@@ -137,7 +137,7 @@ async fn filters_leave_out_what_does_not_fit() {
             Page { limit: 9, marker: None, sort: strategy::Sort::Serial, dir: SortDir::Asc, show_deleted: false };
         let filter = strategy::StrategyFilter { goal: Some(two.goal.id) };
         let found = strategy::list(&mut tx, &filter, &page).await.unwrap();
-        assert_eq!(found.into_iter().map(|row| row.value).collect::<Vec<_>>(), [two.strategy.clone()]);
+        assert_eq!(found.into_iter().map(|row| row.value).collect::<Vec<_>>(), std::slice::from_ref(&two.strategy));
 
         let page = Page { limit: 9, marker: None, sort: audit::Sort::Serial, dir: SortDir::Asc, show_deleted: false };
         let none = audit::AuditFilter::default();
