@@ -15,7 +15,7 @@ use watcher_simulator::{FaultOptions, RunningSimulator, Simulator, SimulatorOpti
 /// Password of the simulated cloud's users that the harness uses.
 const PASSWORD: &str = "scenario";
 /// How long a scenario waits for something before it fails: far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A simulated cloud and a service on it.
 pub struct Stage {

@@ -16,7 +16,7 @@ pub struct Cli {
     /// Configuration file (TOML).
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Sets one option: SECTION.OPTION=VALUE. Wins over the environment (WATCHER_SECTION__OPTION) and the file.
+    /// Sets one option: SECTION.OPTION=VALUE. Wins over the environment (`WATCHER_SECTION__OPTION`) and the file.
     #[arg(long = "set", global = true, value_name = "SETTING")]
     pub settings: Vec<String>,
     /// What to do.

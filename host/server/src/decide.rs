@@ -153,7 +153,7 @@ impl Bench {
             (None, None) => bail!("--strategy NAME is missing, and {} names none", path.display()),
         };
         let seed = arguments.seed.or(file.seed).unwrap_or(0);
-        Ok(Case { strategy, parameters, scope, seed, file })
+        Ok(Case { file, strategy, parameters, scope, seed })
     }
 
     async fn decide(&self, case: Case) -> Report {
@@ -187,11 +187,11 @@ impl Bench {
             seed: case.seed,
             limits: self.config.sandbox.limits,
         };
-        report.parameters = input.parameters.clone();
+        report.parameters.clone_from(&input.parameters);
         let recorder = Arc::new(MemoryRecorder::default());
         let decided = decision::decide(self.runtime.as_ref(), &input, recorder).await?;
         watch.lap(report, "decide");
-        self.describe(report, &decided);
+        Self::describe(report, &decided);
         let name = &input.strategy.strategy()?.planner;
         let planner = self
             .library
@@ -226,7 +226,7 @@ impl Bench {
         }
     }
 
-    fn describe(&self, report: &mut Report, decided: &Decision) {
+    fn describe(report: &mut Report, decided: &Decision) {
         report.efficacy_indicators = decided
             .indicators
             .iter()
@@ -241,23 +241,20 @@ impl Bench {
     /// Where instances would be after the plan, by what the handlers say about their actions.
     async fn predict(&self, model: &ClusterDataModel, report: &Report) -> Result<BTreeMap<String, String>, AuditError> {
         let mut placement = placement(model);
-        let mut handlers: HashMap<&str, Inspection> = HashMap::new();
+        let mut handlers: HashMap<&str, watcher_domain::Digest> = HashMap::new();
         for action in &report.actions {
-            let handler = match handlers.get(action.action_type.as_str()) {
-                Some(handler) => handler,
-                None => {
-                    let found = self.library.find(PluginKind::Action, &action.action_type).ok_or_else(|| {
-                        AuditError::UnknownActionType {
-                            strategy: report.strategy.clone(),
-                            action_type: action.action_type.clone(),
-                        }
-                    })?;
-                    handlers.entry(&action.action_type).or_insert(found)
-                }
-            };
+            if !handlers.contains_key(action.action_type.as_str()) {
+                let found = self.library.find(PluginKind::Action, &action.action_type).ok_or_else(|| {
+                    AuditError::UnknownActionType {
+                        strategy: report.strategy.clone(),
+                        action_type: action.action_type.clone(),
+                    }
+                })?;
+                handlers.insert(&action.action_type, found.digest);
+            }
             let effects = self
                 .runtime
-                .describe_effect(handler.digest, action.input_parameters.clone())
+                .describe_effect(handlers[action.action_type.as_str()], action.input_parameters.clone())
                 .await
                 .map_err(|source| AuditError::Plan { planner: action.action_type.clone(), source })?;
             for effect in effects {

@@ -108,7 +108,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         handlers: runtime,
         cloud: cloud.requests,
         options: ApplierOptions {
-            hostname: hostname.clone(),
+            hostname,
             max_plans: config.applier.max_plans,
             max_workers: config.applier.max_workers,
             lease: Duration::from_secs(config.applier.lease_s.max(3)),

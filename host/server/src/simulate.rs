@@ -24,7 +24,7 @@ pub async fn run(arguments: SimulatorArgs) -> anyhow::Result<()> {
             match output {
                 None => print(&text),
                 Some(path) => {
-                    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?
+                    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
                 }
             }
             Ok(())
@@ -56,7 +56,7 @@ async fn serve(arguments: SimulatorRunArgs) -> anyhow::Result<()> {
 /// Parses faults as the simulator's admin call takes them.
 pub fn faults(text: Option<&str>) -> anyhow::Result<watcher_simulator::FaultOptions> {
     text.map_or_else(
-        || Ok(Default::default()),
+        || Ok(watcher_simulator::FaultOptions::default()),
         |text| serde_json::from_str(text).context("--faults is not a list of faults"),
     )
 }
