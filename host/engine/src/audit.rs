@@ -54,7 +54,8 @@ impl Engine {
     #[tracing::instrument(name = "audit.run", skip(self), fields(audit.id = %id))]
     pub async fn run_audit(&self, id: AuditId) -> Result<(), watcher_store::Error> {
         let Some(claimed) = self.claim(id).await? else { return Ok(()) };
-        let renewed = lease::hold(self.options.lease, Box::pin(self.recommend(&claimed)), || self.renew(&claimed)).await;
+        let renewed =
+            lease::hold(self.options.lease, Box::pin(self.recommend(&claimed)), || self.renew(&claimed)).await;
         match renewed {
             Some(Ok(plan)) => {
                 tracing::info!(audit.id = %id, action_plan.id = %plan.0, "audit {id} recommends action plan {}", plan.0);
