@@ -54,6 +54,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             address.ip().is_loopback(),
             "api.auth is none, which makes everybody administrator: api.listen must be on loopback, not {address}"
         );
+        tracing::warn!("api.auth is none: everybody who reaches {address} is administrator");
     }
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let service = start(config, listener).await?;
