@@ -1,5 +1,7 @@
 //! The main job over real parts: audit, plan, actions, and a cloud that has changed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use e2e::{Stage, StageOptions, cluster};
@@ -16,10 +18,10 @@ fn destinations(actions: &[Value]) -> BTreeMap<String, String> {
         .collect()
 }
 
-async fn the_cloud_changes_as_planned(strategy: &str, extra: Value, database: Option<String>) {
+async fn the_cloud_changes_as_planned(strategy: &str, extra: &Value, database: Option<String>) {
     let stage = Stage::start(cluster(), StageOptions { database, ..StageOptions::default() }).await.unwrap();
     let before = stage.client.placement().await.unwrap();
-    let plan = stage.plan(strategy, &extra).await.unwrap();
+    let plan = stage.plan(strategy, extra).await.unwrap();
     assert_eq!(plan["state"], "RECOMMENDED");
     let planned = destinations(&stage.actions(&plan).await.unwrap());
     assert!(!planned.is_empty(), "the cluster has no work for {strategy}");
@@ -37,35 +39,35 @@ async fn the_cloud_changes_as_planned(strategy: &str, extra: Value, database: Op
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vm_workload_consolidation_changes_the_cloud_as_planned() {
-    the_cloud_changes_as_planned("vm_workload_consolidation", json!({}), None).await;
+    the_cloud_changes_as_planned("vm_workload_consolidation", &json!({}), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn basic_changes_the_cloud_as_planned() {
-    the_cloud_changes_as_planned("basic", json!({}), None).await;
+    the_cloud_changes_as_planned("basic", &json!({}), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workload_stabilization_changes_the_cloud_as_planned() {
     let parameters = json!({"parameters": {"host_choice": "cycle", "thresholds": {"instance_cpu_usage": 0.01}}});
-    the_cloud_changes_as_planned("workload_stabilization", parameters, None).await;
+    the_cloud_changes_as_planned("workload_stabilization", &parameters, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_main_job_works_on_every_database() {
     for backend in watcher_store::testing::backends().await {
-        the_cloud_changes_as_planned("vm_workload_consolidation", json!({}), Some(backend.url.clone())).await;
+        the_cloud_changes_as_planned("vm_workload_consolidation", &json!({}), Some(backend.url.clone())).await;
     }
 }
 
-fn faults(list: Value) -> FaultOptions {
+fn faults(list: &Value) -> FaultOptions {
     serde_json::from_value(json!({"faults": list})).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_migration_fails_its_action_and_the_plan_and_says_why() {
     let options = StageOptions {
-        faults: faults(json!([{"effect": "refused_migration", "message": "no valid host was found"}])),
+        faults: faults(&json!([{"effect": "refused_migration", "message": "no valid host was found"}])),
         ..StageOptions::default()
     };
     let stage = Stage::start(cluster(), options).await.unwrap();
@@ -88,7 +90,7 @@ async fn a_refused_migration_fails_its_action_and_the_plan_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_that_ends_in_error_fails_its_action() {
-    let options = StageOptions { faults: faults(json!([{"effect": "failing_migration"}])), ..StageOptions::default() };
+    let options = StageOptions { faults: faults(&json!([{"effect": "failing_migration"}])), ..StageOptions::default() };
     let stage = Stage::start(cluster(), options).await.unwrap();
     let plan = stage.plan("vm_workload_consolidation", &json!({})).await.unwrap();
     assert_eq!(stage.apply(&plan).await.unwrap()["state"], "FAILED");
@@ -104,7 +106,7 @@ async fn a_migration_that_ends_in_error_fails_its_action() {
 #[tokio::test(flavor = "multi_thread")]
 async fn later_actions_go_on_after_a_failure_where_the_operator_says_so() {
     let options = StageOptions {
-        faults: faults(json!([{"effect": "refused_migration", "message": "refused"}])),
+        faults: faults(&json!([{"effect": "refused_migration", "message": "refused"}])),
         settings: vec!["applier.action_execution_rule.vm_workload_consolidation=ALWAYS".to_owned()],
         ..StageOptions::default()
     };
@@ -145,7 +147,7 @@ async fn a_cancelled_plan_stops_a_running_migration_and_starts_nothing_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_on_a_cloud_that_does_not_answer_fails_and_says_so() {
     let options = StageOptions {
-        faults: faults(json!([{"effect": "error", "rate": 1.0, "service": "placement", "status": 503}])),
+        faults: faults(&json!([{"effect": "error", "rate": 1.0, "service": "placement", "status": 503}])),
         ..StageOptions::default()
     };
     let stage = Stage::start(cluster(), options).await.unwrap();

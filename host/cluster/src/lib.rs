@@ -1,7 +1,7 @@
 //! Cluster data model, audit scope and the cluster file format: data and pure questions about it.
 //!
 //! No IO happens here beyond parsing text that a caller has read: an audit must be replayable from a saved snapshot
-//! of these types. Read [`model`] first, then [`scope`], then [`file`].
+//! of these types. Read [`model`] first, then [`scope`], then [`mod@file`].
 
 pub mod file;
 pub mod model;

@@ -1,5 +1,7 @@
 //! The command line as a user meets it: bad input gets one clear sentence, exit code 1, and no panic.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

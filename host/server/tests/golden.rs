@@ -1,5 +1,7 @@
 //! Golden decisions through the sandbox: `watcher-host decide` gives what the original gave, or what we say instead.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -3,7 +3,7 @@
 //! Three phases over the compute nodes that are up: *offload* moves small instances away from nodes whose CPU is overloaded,
 //! *consolidate* moves everything from the least used nodes to the most used ones, both to the first node that fits; then
 //! chains of migrations of one instance become one, and nodes without instances are disabled. How use is counted is in
-//! [`crate::load`].
+//! the module `load`.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
