@@ -1,5 +1,7 @@
 //! Action handlers: grants, the journal, waits, and limits.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Ways to use up what a call may use, and to crash.
 
+#![expect(clippy::unnecessary_wraps, reason = "every behaviour has the shape of a strategy's answer")]
+
 use std::hint::black_box;
 
 use watcher_sdk::{Failure, Solution};
