@@ -24,7 +24,22 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<()> 
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     preflight::c_compiler()?;
     guests::build(workspace, &[])?;
-    build(workspace, "benchmark", &["build", "--release", "--package", "e2e", "--bin", "bench"])?;
+    build(
+        workspace,
+        "benchmark",
+        &[
+            "build",
+            "--release",
+            "--package",
+            "e2e",
+            "--package",
+            "watcher-server",
+            "--bin",
+            "bench",
+            "--bin",
+            "watcher-host",
+        ],
+    )?;
     let mut command = process::command(workspace.target.join("release/bench"));
     become_program(command.args(arguments).env("WATCHER_PLUGINS_DIR", workspace.plugins()))
 }
