@@ -167,21 +167,19 @@ impl Applier {
     /// execution is dropped; if not, the execution goes on to its own end.
     async fn execute(&self, prepared: &Prepared, stop: &CancellationToken) -> Result<Executed, Interrupted> {
         let execute = self.call(prepared, ActionPhase::Execute);
-        tokio::pin!(execute);
+        // Polled beside the execution from its first step on: an execution that holds the one write connection of SQLite must go on.
+        let abort = async {
+            stop.cancelled().await;
+            self.end(&prepared.action, ActionState::Ongoing, ActionEvent::Abort, None).await?;
+            self.call(prepared, ActionPhase::Abort).await
+        };
+        tokio::pin!(execute, abort);
         let executed = tokio::select! {
             executed = &mut execute => executed?,
-            () = stop.cancelled() => {
-                self.end(&prepared.action, ActionState::Ongoing, ActionEvent::Abort, None).await?;
-                let aborted = self.call(prepared, ActionPhase::Abort);
-                tokio::pin!(aborted);
-                tokio::select! {
-                    executed = &mut execute => executed?,
-                    aborted = &mut aborted => match aborted? {
-                        Ok(ActionOutcome::Done) => return Ok(Executed::Aborted),
-                        Ok(ActionOutcome::NotAborted | ActionOutcome::Skip(_)) | Err(_) => execute.await?,
-                    },
-                }
-            }
+            aborted = &mut abort => match aborted? {
+                Ok(ActionOutcome::Done) => return Ok(Executed::Aborted),
+                Ok(ActionOutcome::NotAborted | ActionOutcome::Skip(_)) | Err(_) => execute.await?,
+            },
         };
         if let Err(reason) = executed {
             return Ok(Executed::Failed { phase: "execute", reason });

@@ -113,22 +113,26 @@ impl Applier {
 
     /// Keeps the lease while the plan is walked, and notices a cancellation whose message was lost. `None`: the plan is lost.
     async fn hold<T>(&self, claimed: &Claimed, stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
-        let mut ticks = tokio::time::interval(self.options.lease / 3);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        ticks.tick().await;
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                result = &mut work => return Some(result),
-                _ = ticks.tick() => match self.renew(claimed).await {
+        // Both are polled side by side: work that holds the one write connection of SQLite must go on while the renewal waits for it.
+        let lost = async {
+            let mut ticks = tokio::time::interval(self.options.lease / 3);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                match self.renew(claimed).await {
                     Ok(Some(ActionPlanState::Cancelling)) => stop.cancel(),
                     Ok(Some(_)) => {}
-                    Ok(None) => return None,
+                    Ok(None) => return,
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "a lease could not be renewed");
                     }
-                },
+                }
             }
+        };
+        tokio::select! {
+            result = work => Some(result),
+            () = lost => None,
         }
     }
 

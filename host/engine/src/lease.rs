@@ -11,18 +11,22 @@ where
     F: Future<Output = T>,
     R: Future<Output = Result<bool, watcher_store::Error>>,
 {
-    let mut ticks = tokio::time::interval(lease / 3);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    ticks.tick().await;
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            result = &mut work => return Some(result),
-            _ = ticks.tick() => match renew().await {
+    // Both are polled side by side: work that holds the one write connection of SQLite must go on while the renewal waits for it.
+    let lost = async {
+        let mut ticks = tokio::time::interval(lease / 3);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            match renew().await {
                 Ok(true) => {}
-                Ok(false) => return None,
+                Ok(false) => return,
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a lease could not be renewed"),
-            },
+            }
         }
+    };
+    tokio::select! {
+        result = work => Some(result),
+        () = lost => None,
     }
 }
