@@ -175,7 +175,14 @@ impl Applier {
         };
         tokio::pin!(execute, abort);
         let executed = tokio::select! {
-            executed = &mut execute => executed?,
+            executed = &mut execute => {
+                let executed = executed?;
+                // An execution that is being aborted may notice first that its work was stopped.
+                if executed.is_err() && stop.is_cancelled() && matches!(abort.as_mut().await?, Ok(ActionOutcome::Done)) {
+                    return Ok(Executed::Aborted);
+                }
+                executed
+            }
             aborted = &mut abort => match aborted? {
                 Ok(ActionOutcome::Done) => return Ok(Executed::Aborted),
                 Ok(ActionOutcome::NotAborted | ActionOutcome::Skip(_)) | Err(_) => execute.await?,
