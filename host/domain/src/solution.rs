@@ -1,6 +1,8 @@
 //! What a strategy decided, and how a planner ordered it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher as _, Hash as _, Hasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,23 +33,69 @@ pub struct Solution {
 }
 
 impl Solution {
-    /// Keeps the first of equal actions.
+    /// Keeps the first of equal actions; the order of parameters does not matter.
     #[must_use]
     pub fn without_repetitions(mut self) -> Self {
-        let mut seen = HashSet::with_capacity(self.actions.len());
-        self.actions.retain(|action| {
-            let mut sorted: Vec<_> = action.input_parameters.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            let mut key = action.action_type.clone();
-            for (name, value) in sorted {
-                key.push('\0');
-                key.push_str(name);
-                key.push('\0');
-                key.push_str(&value.to_string());
-            }
-            seen.insert(key)
-        });
+        let mut seen = Seen { hasher: RandomState::new(), resources: HashMap::new(), parameters: HashMap::new() };
+        let is_first: Vec<bool> = (0..self.actions.len()).map(|index| seen.is_first(&self.actions, index)).collect();
+        let mut is_first = is_first.into_iter();
+        self.actions.retain(|_| is_first.next().unwrap_or(true));
         self
+    }
+}
+
+/// Actions seen so far. Solutions can have tens of thousands of them: type and resource of most occur only once, which is found out
+/// cheaply; only where they meet again are parameters hashed, and only where those meet are actions compared.
+struct Seen {
+    hasher: RandomState,
+    /// By type and resource: the only action so far, or none if there are several.
+    resources: HashMap<u64, Option<usize>>,
+    /// By everything.
+    parameters: HashMap<u64, Vec<usize>>,
+}
+
+impl Seen {
+    fn is_first(&mut self, actions: &[SolutionAction], index: usize) -> bool {
+        let action = &actions[index];
+        match self.resources.entry(self.hasher.hash_one((&action.action_type, action.resource_id()))) {
+            Entry::Vacant(entry) => {
+                entry.insert(Some(index));
+                return true;
+            }
+            Entry::Occupied(mut entry) => {
+                if let Some(only) = entry.get_mut().take() {
+                    let hash = hash_object(&self.hasher, &actions[only].input_parameters);
+                    self.parameters.entry(hash).or_default().push(only);
+                }
+            }
+        }
+        let equals = self.parameters.entry(hash_object(&self.hasher, &action.input_parameters)).or_default();
+        let first = !equals.iter().any(|&earlier| actions[earlier] == *action);
+        if first {
+            equals.push(index);
+        }
+        first
+    }
+}
+
+/// The same for the same entries in any order.
+fn hash_object(hasher: &RandomState, object: &Map<String, Value>) -> u64 {
+    object.iter().fold(0, |sum: u64, (name, value)| {
+        let mut state = hasher.build_hasher();
+        name.hash(&mut state);
+        hash_value(hasher, value, &mut state);
+        sum.wrapping_add(state.finish())
+    })
+}
+
+fn hash_value(hasher: &RandomState, value: &Value, state: &mut impl Hasher) {
+    match value {
+        Value::Null => state.write_u8(0),
+        Value::Bool(value) => value.hash(state),
+        Value::Number(value) => value.hash(state),
+        Value::String(value) => value.hash(state),
+        Value::Array(values) => values.iter().for_each(|value| hash_value(hasher, value, state)),
+        Value::Object(object) => state.write_u64(hash_object(hasher, object)),
     }
 }
 
@@ -114,4 +162,37 @@ pub fn check_plan(actions: usize, plan: &[PlannedAction]) -> Result<(), InvalidP
         return Err(InvalidPlan::Incomplete { planned: plan.len(), actions });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn action(action_type: &str, parameters: &str) -> SolutionAction {
+        let input_parameters = serde_json::from_str(parameters).unwrap();
+        SolutionAction { action_type: action_type.to_owned(), input_parameters }
+    }
+
+    #[test]
+    fn of_equal_actions_the_first_is_kept_whatever_the_order_of_parameters() {
+        let actions = vec![
+            action("migrate", r#"{"a": 1, "b": [1, {"c": null, "d": true}]}"#),
+            action("nop", r#"{"a": 1}"#),
+            action("migrate", r#"{"b": [1, {"d": true, "c": null}], "a": 1}"#),
+            action("migrate", r#"{"a": 1, "b": [{"c": null, "d": true}, 1]}"#),
+            action("nop", r#"{"a": 1}"#),
+            action("nop", r#"{"a": "1"}"#),
+        ];
+        let kept = Solution { actions, efficacy_indicators: Vec::new() }.without_repetitions().actions;
+        let kept: Vec<_> = kept.iter().map(|action| json!([action.action_type, action.input_parameters])).collect();
+        let expected = [
+            json!(["migrate", {"a": 1, "b": [1, {"c": null, "d": true}]}]),
+            json!(["nop", {"a": 1}]),
+            json!(["migrate", {"a": 1, "b": [{"c": null, "d": true}, 1]}]),
+            json!(["nop", {"a": "1"}]),
+        ];
+        assert_eq!(kept, expected);
+    }
 }

@@ -19,14 +19,7 @@ pub mod imports {
             }
         "#,
         path: "../../wit",
-        imports: {
-            "watcher:clock/clock@0.1.0": async | trappable,
-            "watcher:clock/timer@0.1.0": async | trappable,
-            "watcher:random/random@0.1.0": async | trappable,
-            "watcher:metrics/metrics@0.1.0": async | trappable,
-            "watcher:openstack/requests@0.1.0": async | trappable,
-            default: trappable,
-        },
+        imports: { default: async | trappable },
     });
 }
 

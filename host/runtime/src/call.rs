@@ -15,6 +15,10 @@ use crate::capability::log::Log;
 use crate::handler::Handler;
 use crate::limits::Memory;
 
+/// Bytes that imports move before others get the thread, and what a call counts besides: about a millisecond of either.
+const SLICE_BYTES: usize = 2 << 20;
+const CALL_BYTES: usize = 256;
+
 /// Why the host ends a call from within an import. A guest cannot catch it.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -34,6 +38,7 @@ pub(crate) struct Call {
     limits: Limits,
     host_calls: u64,
     requests: u64,
+    moved: usize,
 }
 
 /// What lies beyond the imports.
@@ -92,11 +97,13 @@ impl Call {
             limits,
             host_calls: 0,
             requests: 0,
+            moved: 0,
         }
     }
 
-    /// Counts a call of an import that passed `bytes` of text to the host.
-    pub(crate) fn enter(&mut self, bytes: usize) -> wasmtime::Result<()> {
+    /// Counts a call of an import that passed `bytes` of text to the host, and lets others use the thread now and then: what imports do
+    /// costs the guest no fuel.
+    pub(crate) async fn enter(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls > self.limits.host_calls {
             return Err(self.stop_at(LimitName::HostCalls, self.limits.host_calls));
@@ -104,7 +111,17 @@ impl Call {
         if u64::try_from(bytes).unwrap_or(u64::MAX) > self.limits.host_call_fuel {
             return Err(self.stop_at(LimitName::HostCallFuel, self.limits.host_call_fuel));
         }
+        self.moved(CALL_BYTES + bytes);
+        if self.moved >= SLICE_BYTES {
+            self.moved = 0;
+            tokio::task::yield_now().await;
+        }
         Ok(())
+    }
+
+    /// Notes that an import moves so many bytes.
+    pub(crate) fn moved(&mut self, bytes: usize) {
+        self.moved = self.moved.saturating_add(bytes);
     }
 
     /// Counts a request to the outside.

@@ -12,6 +12,7 @@ use watcher_domain::ports::ComponentSource;
 use watcher_domain::{Digest, PluginKind};
 
 use crate::cache::DiskCache;
+use crate::shape;
 use crate::world::{Prepared, Worlds};
 
 /// A component that can be started.
@@ -129,14 +130,6 @@ impl Components {
             let reason = format!("it has {} bytes; at most {} are allowed", bytes.len(), self.max_bytes);
             return Err(LoadError::Invalid(vec![reason]));
         }
-        if !bytes.starts_with(b"\0asm") {
-            return Err(LoadError::Invalid(vec!["it is no WebAssembly".to_owned()]));
-        }
-        if bytes.get(6..8) == Some(&[0, 0]) {
-            let reason =
-                "it is a core module, not a component: make a component of it, e.g. with `wasm-tools component new`";
-            return Err(LoadError::Invalid(vec![reason.to_owned()]));
-        }
         let hashed = Arc::clone(&bytes);
         let digest = in_background(move || digest_of(&hashed)).await?;
         let cell = self.cell(digest);
@@ -198,6 +191,7 @@ impl Workshop {
 
     fn compile(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
         let invalid = |error: wasmtime::Error| LoadError::Invalid(vec![format!("it cannot be compiled: {error:#}")]);
+        shape::check(bytes).map_err(|reason| LoadError::Invalid(vec![reason]))?;
         let component = Component::from_binary(&self.engine, bytes).map_err(invalid)?;
         self.compiled.fetch_add(1, Ordering::Relaxed);
         if let Ok(compiled) = component.serialize() {

@@ -7,7 +7,7 @@ use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::RunError;
 
 use crate::call::{Call, Stop};
-use crate::engine::{BACKTRACE_FRAMES, GUEST_STACK_BYTES};
+use crate::engine::{BACKTRACE_FRAMES, GUEST_STACK_BYTES, SLICE_FUEL};
 
 /// Bytes that one element of a table takes.
 const ELEMENT_BYTES: usize = size_of::<usize>();
@@ -63,9 +63,7 @@ impl ResourceLimiter for Memory {
 pub(crate) fn apply(store: &mut Store<Call>, limits: &Limits) -> wasmtime::Result<()> {
     store.limiter(|call| &mut call.memory);
     store.set_fuel(limits.fuel)?;
-    store.set_epoch_deadline(1);
-    // At each tick others get the thread, and whoever waits for the call can end it.
-    store.epoch_deadline_async_yield_and_update(1);
+    store.fuel_async_yield_interval(Some(SLICE_FUEL))?;
     // One value bounds what the host copies, of arguments of imports and of results alike. Arguments are counted again in `Call::enter`.
     store.set_hostcall_fuel(usize::try_from(limits.host_call_fuel.max(limits.output_bytes)).unwrap_or(usize::MAX));
     store.set_max_component_handles(usize::try_from(limits.resources).unwrap_or(usize::MAX));
@@ -88,7 +86,6 @@ pub(crate) fn explain(error: &wasmtime::Error, call: &mut Call, limits: &Limits,
     if let Some(trap) = error.downcast_ref::<Trap>() {
         let stack = match trap {
             Trap::OutOfFuel => return limit(plugin, LimitName::Fuel, limits.fuel),
-            Trap::Interrupt => return limit(plugin, LimitName::Deadline, limits.deadline_ms),
             Trap::StackOverflow => true,
             Trap::MemoryOutOfBounds => frames.is_some_and(|frames| frames >= DEEP),
             _ => false,

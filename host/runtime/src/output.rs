@@ -1,5 +1,8 @@
 //! Results of guests, checked before anybody else sees them.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::solution::{PlannedAction, check_plan};
@@ -17,6 +20,8 @@ const RESOURCE_ID: &str = "resource_id";
 const NAME_BYTES: usize = 255;
 /// Longest sentence for the user.
 const MESSAGE_BYTES: usize = 4096;
+/// How many parameters an action has, about.
+const PARAMETERS: usize = 7;
 /// How many numbers may sum up a solution.
 const INDICATORS: usize = 1000;
 /// How deep objects in parameters may go; the reader of JSON stops a little beyond.
@@ -80,6 +85,33 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// A JSON object, read into a map that has room from the start: solutions have tens of thousands of them.
+struct Parameters(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Parameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Parameters;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut map = Map::with_capacity(PARAMETERS);
+                while let Some((name, value)) = entries.next_entry()? {
+                    map.insert(name, value);
+                }
+                Ok(Parameters(map))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
 fn action(index: usize, action: strategy::SolutionAction) -> Result<SolutionAction, Bad> {
     let strategy::SolutionAction { action_type, resource_id, input_parameters } = action;
     let whose = || format!("action {index} ({})", printable(cut(&action_type, 80)));
@@ -89,8 +121,8 @@ fn action(index: usize, action: strategy::SolutionAction) -> Result<SolutionActi
     if resource_id.len() > NAME_BYTES {
         return invalid(format!("{} has a resource id of {} bytes", whose(), resource_id.len()));
     }
-    let mut parameters: Map<String, Value> = match serde_json::from_str(&input_parameters) {
-        Ok(parameters) => parameters,
+    let mut parameters = match serde_json::from_str(&input_parameters) {
+        Ok(Parameters(parameters)) => parameters,
         Err(error) => return invalid(format!("the input parameters of {} are not a JSON object: {error}", whose())),
     };
     if parameters.contains_key(RESOURCE_ID) {
@@ -122,6 +154,14 @@ fn indicators(given: Vec<(String, f64)>) -> Result<Vec<(String, f64)>, Bad> {
         }
     }
     Ok(given)
+}
+
+/// Bytes of text in a solution.
+pub(crate) fn size(given: &strategy::Solution) -> usize {
+    let action = |action: &strategy::SolutionAction| {
+        action.action_type.len() + action.resource_id.len() + action.input_parameters.len()
+    };
+    given.actions.iter().map(action).sum()
 }
 
 /// A solution, without repetitions.

@@ -13,6 +13,9 @@ use crate::runtime::{Runtime, aside, declared};
 use crate::strategy::{other_kind, text};
 use crate::world::Prepared;
 
+/// What an action takes as text, about.
+const TYPICAL_BYTES: usize = 256;
+
 /// An action as a planner gets it: the resource beside the parameters, as the strategy gave them.
 fn given(action: &SolutionAction) -> wit::SolutionAction {
     let mut parameters = action.input_parameters.clone();
@@ -31,7 +34,7 @@ impl PlannerRunner for Runtime {
         let configuration = text(&run.configuration);
         let actions = Arc::clone(&run.actions);
         let count = actions.len();
-        let actions = aside(move || actions.iter().map(given).collect::<Vec<_>>()).await?;
+        let actions = aside(count * TYPICAL_BYTES, move || actions.iter().map(given).collect::<Vec<_>>()).await?;
         let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_planner(&run))));
         let planned = self
             .run(&loaded, call, limits, |store, loaded| {
@@ -44,7 +47,8 @@ impl PlannerRunner for Runtime {
             })
             .await?;
         let planned = declared(planned)?;
-        match aside(move || output::plan(planned, count, &limits)).await? {
+        let parents: usize = planned.iter().map(|planned| planned.parents.len()).sum();
+        match aside(parents * size_of::<u32>(), move || output::plan(planned, count, &limits)).await? {
             Ok(plan) => Ok(plan),
             Err(bad) => Err(self.refused(&loaded, bad).await),
         }

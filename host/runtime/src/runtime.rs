@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use wasmtime::Store;
+use wasmtime::{Engine, Store};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{Clock, ComponentSource, Ids, RunError};
 use watcher_domain::{Digest, Limits, PluginKind, SystemClock, SystemIds};
@@ -15,10 +15,9 @@ use watcher_domain::{Digest, Limits, PluginKind, SystemClock, SystemIds};
 use crate::cache::{Bounds, DiskCache};
 use crate::call::{Call, Outside};
 use crate::components::{Components, Counters, LoadError, Loaded};
-use crate::engine::Sandbox;
 use crate::output::Bad;
 use crate::world::Worlds;
-use crate::{describe, limits};
+use crate::{describe, engine, limits};
 
 /// How the sandbox is set up.
 #[derive(Clone)]
@@ -65,14 +64,11 @@ pub enum RuntimeError {
     /// The engine refuses its settings, or the machine what they need.
     #[error("the WebAssembly engine cannot be set up")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No thread for the clock.
-    #[error("no thread for the sandbox's clock")]
-    Thread(#[source] std::io::Error),
 }
 
 /// Runs plugins of every kind, each call in a fresh instance.
 pub struct Runtime {
-    sandbox: Sandbox,
+    engine: Engine,
     components: Components,
     slots: Semaphore,
     waiting: AtomicUsize,
@@ -85,15 +81,14 @@ impl Runtime {
     /// Sets the sandbox up.
     pub fn new(options: RuntimeOptions, components: Arc<dyn ComponentSource>) -> Result<Arc<Self>, RuntimeError> {
         let max_instances = options.max_instances.max(1);
-        let sandbox = Sandbox::new(max_instances)?;
-        let engine = sandbox.engine().clone();
+        let engine = engine::new(max_instances)?;
         let worlds = Worlds::new(&engine).map_err(|error| RuntimeError::Engine(error.into()))?;
         let bounds = Bounds { files: options.cache_files, bytes: options.cache_bytes };
         let disk = DiskCache::open(&options.cache_dir, &engine, bounds, Arc::clone(&options.clock));
         let components =
-            Components::new(components, engine, worlds, disk, options.max_loaded, options.max_component_bytes);
+            Components::new(components, engine.clone(), worlds, disk, options.max_loaded, options.max_component_bytes);
         Ok(Arc::new(Self {
-            sandbox,
+            engine,
             components,
             slots: Semaphore::new(max_instances as usize),
             waiting: AtomicUsize::new(0),
@@ -149,8 +144,7 @@ impl Runtime {
         body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send,
     ) -> Result<T, RunError> {
         let _slot = self.slot(loaded, &limits).await?;
-        let _running = self.sandbox.running();
-        let mut store = Store::new(self.sandbox.engine(), call);
+        let mut store = Store::new(&self.engine, call);
         limits::apply(&mut store, &limits).map_err(|error| RunError::Host(error.into()))?;
         let result = match deadline(&limits) {
             None => Ok(body(&mut store, loaded).await),
@@ -207,11 +201,10 @@ impl Runtime {
     }
 
     async fn ask_name(&self, loaded: &Loaded) -> Option<String> {
-        let _running = self.sandbox.running();
         // Without a slot of its own the question would overrun the pool; without a free one the digest has to do.
         let _slot = self.slots.try_acquire().ok()?;
         let limits = describe::limits();
-        let mut store = Store::new(self.sandbox.engine(), Call::new(loaded.label(), limits, Outside::Nothing));
+        let mut store = Store::new(&self.engine, Call::new(loaded.label(), limits, Outside::Nothing));
         limits::apply(&mut store, &limits).ok()?;
         let answer = tokio::time::timeout(limits.deadline(), loaded.prepared.describe(&mut store)).await;
         let description = describe::parse(loaded.kind(), &answer.ok()?.ok()?).ok()?;
@@ -270,7 +263,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Does work that grows with a result away from the threads that serve others.
-pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RunError> {
+/// Bytes of a result from which looking at it takes longer than a guest may keep a thread.
+const LARGE: usize = 1 << 20;
+
+/// Does work on a result of so many bytes, away from the threads that serve others if it is large.
+pub(crate) async fn aside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RunError> {
+    if bytes < LARGE {
+        return Ok(work());
+    }
     tokio::task::spawn_blocking(work).await.map_err(|error| RunError::Host(Box::new(error)))
 }

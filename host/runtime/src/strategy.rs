@@ -42,7 +42,7 @@ impl StrategyRunner for Runtime {
             })
             .await?;
         let decided = declared(decided)?;
-        let solution = match aside(move || output::solution(decided, &limits)).await? {
+        let solution = match aside(output::size(&decided), move || output::solution(decided, &limits)).await? {
             Ok(solution) => solution,
             Err(bad) => return Err(self.refused(&loaded, bad).await),
         };

@@ -183,7 +183,7 @@ async fn what_is_no_plugin_is_refused_with_the_reason() {
     );
     let mut broken = wat::parse_str("(component (core module))").unwrap();
     broken.truncate(broken.len() - 3);
-    assert!(refused(broken).await[0].starts_with("it cannot be compiled: "));
+    assert!(refused(broken).await[0].starts_with("it cannot be read: "));
     let text = r#"(component (instance $e)
         (export "watcher:strategy/strategy@0.1.0" (instance $e)) (export "watcher:action/action@0.1.0" (instance $e)))"#;
     let both = refused(wat::parse_str(text).unwrap()).await;

@@ -12,7 +12,7 @@ pub(crate) fn micros(time: Timestamp) -> u64 {
 
 impl Host for Call {
     async fn now(&mut self) -> wasmtime::Result<u64> {
-        self.enter(0)?;
+        self.enter(0).await?;
         match &mut self.outside {
             // A description is the same text at every call.
             Outside::Nothing => Ok(0),

@@ -11,6 +11,10 @@ use crate::bindings::imports::watcher::cluster::compute::{Host, Occupancy};
 use crate::bindings::imports::watcher::types::types::{self, Strings};
 use crate::call::{Call, Outside, lower};
 
+/// Bytes that a row takes on its way, about.
+const TEXT_BYTES: usize = 64;
+const NUMBER_BYTES: usize = 8;
+
 type Column<T> = Result<T, types::Failure>;
 
 impl Call {
@@ -80,13 +84,14 @@ fn collect<T, C>(rows: &[T], cell: impl Fn(&T) -> C) -> Vec<C> {
 }
 
 impl Host for Call {
-    fn node_count(&mut self) -> wasmtime::Result<u32> {
-        self.enter(0)?;
+    async fn node_count(&mut self) -> wasmtime::Result<u32> {
+        self.enter(0).await?;
         Ok(count(self.nodes().len()))
     }
 
-    fn node_strings(&mut self, column: String) -> wasmtime::Result<Column<Strings>> {
-        self.enter(column.len())?;
+    async fn node_strings(&mut self, column: String) -> wasmtime::Result<Column<Strings>> {
+        self.enter(column.len()).await?;
+        self.moved(self.nodes().len() * TEXT_BYTES);
         let nodes = self.nodes();
         Ok(Ok(match column.as_str() {
             "uuid" => Joined::of(nodes, 36, |node| &node.uuid),
@@ -98,8 +103,9 @@ impl Host for Call {
         }))
     }
 
-    fn node_integers(&mut self, column: String) -> wasmtime::Result<Column<Vec<u64>>> {
-        self.enter(column.len())?;
+    async fn node_integers(&mut self, column: String) -> wasmtime::Result<Column<Vec<u64>>> {
+        self.enter(column.len()).await?;
+        self.moved(self.nodes().len() * NUMBER_BYTES);
         let nodes = self.nodes();
         Ok(Ok(match column.as_str() {
             "vcpus" => collect(nodes, |node| node.vcpus),
@@ -115,8 +121,9 @@ impl Host for Call {
         }))
     }
 
-    fn node_numbers(&mut self, column: String) -> wasmtime::Result<Column<Vec<f64>>> {
-        self.enter(column.len())?;
+    async fn node_numbers(&mut self, column: String) -> wasmtime::Result<Column<Vec<f64>>> {
+        self.enter(column.len()).await?;
+        self.moved(self.nodes().len() * NUMBER_BYTES);
         let nodes = self.nodes();
         Ok(Ok(match column.as_str() {
             "vcpu-ratio" => collect(nodes, |node| node.vcpu_ratio),
@@ -126,13 +133,14 @@ impl Host for Call {
         }))
     }
 
-    fn instance_count(&mut self) -> wasmtime::Result<u32> {
-        self.enter(0)?;
+    async fn instance_count(&mut self) -> wasmtime::Result<u32> {
+        self.enter(0).await?;
         Ok(count(self.instances().len()))
     }
 
-    fn instance_strings(&mut self, column: String) -> wasmtime::Result<Column<Strings>> {
-        self.enter(column.len())?;
+    async fn instance_strings(&mut self, column: String) -> wasmtime::Result<Column<Strings>> {
+        self.enter(column.len()).await?;
+        self.moved(self.instances().len() * TEXT_BYTES);
         let instances = self.instances();
         Ok(Ok(match column.as_str() {
             "uuid" => Joined::of(instances, 36, |instance| &instance.uuid),
@@ -150,8 +158,9 @@ impl Host for Call {
         }))
     }
 
-    fn instance_integers(&mut self, column: String) -> wasmtime::Result<Column<Vec<u64>>> {
-        self.enter(column.len())?;
+    async fn instance_integers(&mut self, column: String) -> wasmtime::Result<Column<Vec<u64>>> {
+        self.enter(column.len()).await?;
+        self.moved(self.instances().len() * NUMBER_BYTES);
         let instances = self.instances();
         Ok(Ok(match column.as_str() {
             "vcpus" => collect(instances, |instance| instance.vcpus),
@@ -161,8 +170,9 @@ impl Host for Call {
         }))
     }
 
-    fn instance_flags(&mut self, column: String) -> wasmtime::Result<Column<Vec<bool>>> {
-        self.enter(column.len())?;
+    async fn instance_flags(&mut self, column: String) -> wasmtime::Result<Column<Vec<bool>>> {
+        self.enter(column.len()).await?;
+        self.moved(self.instances().len() * NUMBER_BYTES);
         let instances = self.instances();
         Ok(Ok(match column.as_str() {
             "watcher-exclude" => collect(instances, |instance| instance.watcher_exclude),
@@ -171,8 +181,9 @@ impl Host for Call {
         }))
     }
 
-    fn placement(&mut self) -> wasmtime::Result<Occupancy> {
-        self.enter(0)?;
+    async fn placement(&mut self) -> wasmtime::Result<Occupancy> {
+        self.enter(0).await?;
+        self.moved(self.instances().len() * NUMBER_BYTES);
         let mut occupancy = Occupancy { instances: Vec::with_capacity(self.instances().len()), ends: Vec::new() };
         if let Some(model) = self.model() {
             for node in 0..model.compute.nodes().len() {

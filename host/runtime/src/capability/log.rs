@@ -95,9 +95,9 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 impl Host for Call {
-    fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+    async fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
         let size: usize = fields.iter().map(|(key, value)| key.len() + value.len()).sum();
-        self.enter(message.len() + size)?;
+        self.enter(message.len() + size).await?;
         let Some(Line { message, fields }) = self.log.take(level, &message, &fields) else { return Ok(()) };
         let plugin = &self.log.plugin;
         macro_rules! write {

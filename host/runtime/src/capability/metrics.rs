@@ -15,6 +15,9 @@ use crate::capability::log::cut;
 /// Longer names are no metric's.
 const NAME_BYTES: usize = 255;
 
+/// Bytes of one sample.
+const SAMPLE_BYTES: usize = size_of::<u32>() + size_of::<f64>();
+
 fn query(
     metric: String,
     kind: metrics::ResourceKind,
@@ -50,7 +53,7 @@ impl Host for Call {
         period_s: f64,
         granularity_s: f64,
     ) -> wasmtime::Result<Result<Samples, types::Failure>> {
-        self.enter(metric.len() + aggregate.len())?;
+        self.enter(metric.len() + aggregate.len()).await?;
         let Outside::Decision(decision) = &self.outside else { return Ok(Err(nothing_there("a metric"))) };
         let Some(source) = &decision.metrics else { return Ok(Err(nothing_there("a metric"))) };
         let (model, time) = (Arc::clone(&decision.model), decision.time);
@@ -73,12 +76,15 @@ impl Host for Call {
             Ok(samples) => Ok(Samples { rows: samples.rows.clone(), values: samples.values.clone() }),
             Err(failure) => Err(lower(failure.clone())),
         };
+        if let Ok(samples) = &result {
+            self.moved(samples.rows.len() * SAMPLE_BYTES);
+        }
         recorder.record(Seen::Statistic { query, answer });
         Ok(result)
     }
 
     async fn available(&mut self, metrics: Vec<String>) -> wasmtime::Result<Vec<bool>> {
-        self.enter(metrics.iter().map(String::len).sum())?;
+        self.enter(metrics.iter().map(String::len).sum()).await?;
         let Outside::Decision(decision) = &self.outside else { return Ok(vec![false; metrics.len()]) };
         let Some(source) = &decision.metrics else { return Ok(vec![false; metrics.len()]) };
         let answer: Vec<bool> = metrics.iter().map(|metric| source.datasource.has(metric)).collect();

@@ -44,7 +44,7 @@ fn size(request: &Request) -> usize {
 
 impl Host for Call {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, types::Failure>> {
-        self.enter(size(&request))?;
+        self.enter(size(&request)).await?;
         let request = match checked(request) {
             Ok(request) => request,
             Err(failure) => return Ok(Err(lower(failure))),

@@ -10,7 +10,8 @@ const MAX_BYTES: u32 = 65_536;
 
 impl Call {
     async fn random(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
-        self.enter(0)?;
+        self.enter(0).await?;
+        self.moved(count as usize);
         match &mut self.outside {
             Outside::Nothing => Ok(vec![0; count as usize]),
             Outside::Decision(decision) => {

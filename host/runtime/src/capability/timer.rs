@@ -6,7 +6,7 @@ use crate::call::{Call, Outside, lower, nothing_there};
 
 impl Host for Call {
     async fn sleep(&mut self, duration_ms: u64) -> wasmtime::Result<Result<(), Failure>> {
-        self.enter(0)?;
+        self.enter(0).await?;
         match &mut self.outside {
             Outside::Nothing | Outside::Decision(_) => Ok(Err(nothing_there("a wait"))),
             Outside::Handler(handler) => match handler.sleep(duration_ms).await {

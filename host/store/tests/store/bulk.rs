@@ -1,6 +1,6 @@
 //! Plans of the size that large clusters give.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use watcher_domain::ActionPlanState;
 use watcher_store::testing::backends;
@@ -30,9 +30,14 @@ async fn a_plan_of_fifty_thousand_actions_is_written_and_read_in_order() {
             let page =
                 Page { limit: 50, marker: Some(actions[40_000].id.0), sort, dir: SortDir::Asc, show_deleted: false };
             let filter = action::ActionFilter { action_plan: Some(plan.id), audit: None };
-            let begun = Instant::now();
-            let rows = action::list(&mut tx, &filter, &page, &Visibility::All).await.unwrap();
-            println!("{}: a page by {sort:?} in {:?}", store.name, begun.elapsed());
+            let mut best = Duration::MAX;
+            let mut rows = Vec::new();
+            for _ in 0..5 {
+                let begun = Instant::now();
+                rows = action::list(&mut tx, &filter, &page, &Visibility::All).await.unwrap();
+                best = best.min(begun.elapsed());
+            }
+            println!("{}: a page by {sort:?} in {best:?}", store.name);
             assert_eq!(rows.len(), 50);
             assert_eq!(rows[0].value, actions[40_001]);
         }
