@@ -23,6 +23,8 @@ pub struct Graph {
     missing: Vec<usize>,
     /// For every action, the actions that wait for it.
     children: Vec<Vec<usize>>,
+    /// Actions that were skipped before the plan started: they are not started, but what follows them keeps its place.
+    passed: Vec<bool>,
     /// Actions that may start, by position: earlier places of the plan go first.
     ready: BTreeSet<usize>,
     /// How many have not ended.
@@ -51,12 +53,13 @@ pub enum InvalidGraph {
 }
 
 impl Graph {
-    /// The graph of a plan's actions, ordered by position. Actions that have ended count as ended.
+    /// The graph of a plan's actions, ordered by position. Actions that have ended are not started again.
     pub fn new(actions: &[Action]) -> Result<Self, InvalidGraph> {
         let index: HashMap<ActionId, usize> = actions.iter().enumerate().map(|(i, action)| (action.id, i)).collect();
         let mut graph = Self {
             missing: vec![0; actions.len()],
             children: vec![Vec::new(); actions.len()],
+            passed: vec![false; actions.len()],
             ready: BTreeSet::new(),
             open: 0,
         };
@@ -66,17 +69,18 @@ impl Graph {
                 if place >= i {
                     return Err(InvalidGraph::ParentNotBefore { action: action.id, parent });
                 }
-                if !actions[place].state.is_ended() {
+                if !actions[place].state.is_ended() || graph.passed[place] {
                     graph.missing[i] += 1;
                     graph.children[place].push(i);
                 }
             }
-        }
-        for (i, action) in actions.iter().enumerate() {
-            if !action.state.is_ended() {
-                graph.open += 1;
-                if graph.missing[i] == 0 {
-                    graph.ready.insert(i);
+            match (action.state.is_ended(), graph.missing[i]) {
+                (true, waits) => graph.passed[i] = waits > 0,
+                (false, waits) => {
+                    graph.open += 1;
+                    if waits == 0 {
+                        graph.ready.insert(i);
+                    }
                 }
             }
         }
@@ -91,10 +95,18 @@ impl Graph {
     /// Notes that an action has ended, which lets its children start when it was the last they waited for.
     pub fn end(&mut self, action: usize) {
         self.open -= 1;
-        for child in std::mem::take(&mut self.children[action]) {
-            self.missing[child] -= 1;
-            if self.missing[child] == 0 {
-                self.ready.insert(child);
+        let mut ended = vec![action];
+        while let Some(action) = ended.pop() {
+            for child in std::mem::take(&mut self.children[action]) {
+                self.missing[child] -= 1;
+                if self.missing[child] > 0 {
+                    continue;
+                }
+                if self.passed[child] {
+                    ended.push(child);
+                } else {
+                    self.ready.insert(child);
+                }
             }
         }
     }
@@ -168,6 +180,19 @@ mod tests {
             }
             prop_assert_eq!(ended.len(), plan.len());
         }
+    }
+
+    #[test]
+    fn an_action_that_was_skipped_beforehand_is_not_started_and_keeps_the_order_of_the_others() {
+        let mut actions = actions(&[vec![], vec![0], vec![1], vec![1]]);
+        actions[1].state = ActionState::Skipped;
+        actions[3].state = ActionState::Skipped;
+        let mut graph = Graph::new(&actions).unwrap();
+        assert_eq!((graph.start(), graph.start()), (Some(0), None));
+        graph.end(0);
+        assert_eq!((graph.start(), graph.start()), (Some(2), None));
+        graph.end(2);
+        assert!(graph.is_done());
     }
 
     #[test]
