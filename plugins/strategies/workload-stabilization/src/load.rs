@@ -204,6 +204,19 @@ impl Load {
         })
     }
 
+    /// The weighted sum of standard deviations that each of these moves alone would make.
+    pub(crate) fn exact_sums(&self, steps: &[Move]) -> Vec<f64> {
+        let each = [0, 1].map(|metric: usize| {
+            if self.counts(metric) {
+                let changes: Vec<Change> = steps.iter().map(|&step| self.shares_after(metric, step)).collect();
+                self.spread[metric].standard_deviations_after(&changes)
+            } else {
+                vec![0.0; steps.len()]
+            }
+        });
+        each[0].iter().zip(&each[1]).map(|(&cpu, &memory)| self.sum([cpu, memory])).collect()
+    }
+
     /// The weighted sum of standard deviations.
     pub(crate) fn sum(&self, each: [f64; 2]) -> f64 {
         self.metrics.iter().fold(0.0, |sum, metric| sum + each[metric.index()] * self.weights.0[metric.index()])

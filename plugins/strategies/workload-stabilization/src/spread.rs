@@ -45,6 +45,9 @@ pub(crate) struct Spread {
     peak: f64,
 }
 
+/// How many sums are made beside each other.
+const LANES: usize = 8;
+
 /// Sums are added up anew after this many changes, so that rounding errors stay within the bounds.
 const CHANGES_UNTIL_RENEWAL: u32 = 256;
 
@@ -98,6 +101,55 @@ impl Spread {
             self.values[host] = value;
         }
         exact
+    }
+
+    /// [`Self::standard_deviation_after`] of many changes. A sum in order waits for each of its additions; several sums beside each other
+    /// do not wait for one another.
+    pub(crate) fn standard_deviations_after(&self, changes: &[Change]) -> Vec<f64> {
+        let mut results = Vec::with_capacity(changes.len());
+        for lanes in changes.chunks(LANES) {
+            let mut padded = [[(usize::MAX, 0.0); 2]; LANES];
+            padded[..lanes.len()].copy_from_slice(lanes);
+            results.extend_from_slice(&self.lanes_after(&padded)[..lanes.len()]);
+        }
+        results
+    }
+
+    fn lanes_after(&self, changes: &[Change; LANES]) -> [f64; LANES] {
+        if self.values.is_empty() {
+            return [0.0; LANES];
+        }
+        let means = self.lane_sums(changes, |_, value| value).map(|sum| sum / self.count());
+        let squares = self.lane_sums(changes, |lane, value| (value - means[lane]) * (value - means[lane]));
+        squares.map(|squares| (squares / self.count()).sqrt())
+    }
+
+    /// In each lane the sum of a term of every value, in order, with that lane's change.
+    fn lane_sums(&self, changes: &[Change; LANES], term: impl Fn(usize, f64) -> f64) -> [f64; LANES] {
+        let mut sums = [0.0; LANES];
+        let add_all = |sums: &mut [f64; LANES], values: &[f64]| {
+            for &value in values {
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    *sum += term(lane, value);
+                }
+            }
+        };
+        let mut changed: Vec<usize> = changes.iter().flatten().map(|&(host, _)| host).collect();
+        changed.retain(|&host| host < self.values.len());
+        changed.sort_unstable();
+        changed.dedup();
+        let mut start = 0;
+        for host in changed {
+            add_all(&mut sums, &self.values[start..host]);
+            for (lane, (sum, change)) in sums.iter_mut().zip(changes).enumerate() {
+                // Of two changes of one host the later one counts.
+                let new = change.iter().rev().find(|(changed, _)| *changed == host).map(|&(_, value)| value);
+                *sum += term(lane, new.unwrap_or(self.values[host]));
+            }
+            start = host + 1;
+        }
+        add_all(&mut sums, &self.values[start..]);
+        sums
     }
 
     /// Between which numbers [`Self::standard_deviation_after`] lies.
@@ -188,6 +240,23 @@ mod tests {
                     assert!(bounds.high - bounds.low <= 1e-5 * scale, "{count} {scale}: {bounds:?}");
                     spread.change(&change);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn many_changes_at_once_give_what_each_gives_alone() {
+        let mut random = SplitMix64::new(5);
+        for hosts in [2_usize, 3, 17, 64] {
+            let mut spread = Spread::new((0..hosts).map(|_| f64::from(random.below(1000)) / 7.0).collect());
+            for many in [0_u32, 1, 7, 8, 9, 40] {
+                let mut host = || usize::try_from(random.below(u32::try_from(hosts).unwrap())).unwrap();
+                let changes: Vec<Change> =
+                    (0..many).map(|i| [(host(), f64::from(i) / 3.0), (host(), 100.0 - f64::from(i))]).collect();
+                let alone: Vec<f64> = changes.iter().map(|change| spread.standard_deviation_after(change)).collect();
+                let together = spread.standard_deviations_after(&changes);
+                assert!(together.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits()), "{together:?} {alone:?}");
+                assert_eq!(together.len(), alone.len());
             }
         }
     }

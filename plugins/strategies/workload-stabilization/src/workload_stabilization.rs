@@ -212,12 +212,13 @@ fn candidates(
 }
 
 /// Sorts candidates by their exact values, earlier ones first among equals, with as few exact values as possible.
-fn sort(load: &mut Load, candidates: &mut Vec<Candidate>) {
+fn sort(load: &Load, candidates: &mut Vec<Candidate>) {
     let mut order: Vec<(usize, Candidate)> = std::mem::take(candidates).into_iter().enumerate().collect();
     order.sort_by(|(_, a), (_, b)| compare(a.value.bounds.low, b.value.bounds.low));
+    // Candidates whose bounds overlap, directly or through others; all later ones are above them.
+    let mut groups = Vec::new();
     let mut start = 0;
     while start < order.len() {
-        // Candidates whose bounds overlap, directly or through others; all later ones are above them.
         let mut high = order[start].1.value.bounds.high;
         let mut end = start + 1;
         while end < order.len() && order[end].1.value.bounds.low <= high {
@@ -225,16 +226,19 @@ fn sort(load: &mut Load, candidates: &mut Vec<Candidate>) {
             end += 1;
         }
         if end - start > 1 {
-            let mut group: Vec<(f64, usize, Candidate)> = Vec::with_capacity(end - start);
-            for (index, candidate) in &mut order[start..end] {
-                group.push((exact(load, candidate.step, &mut candidate.value), *index, *candidate));
-            }
-            group.sort_by(|a, b| compare(a.0, b.0).then(a.1.cmp(&b.1)));
-            for (slot, (_, index, candidate)) in order[start..end].iter_mut().zip(group) {
-                *slot = (index, candidate);
-            }
+            groups.push(start..end);
         }
         start = end;
+    }
+    let unknown = |&place: &usize| order[place].1.value.exact.is_none();
+    let places: Vec<usize> = groups.iter().cloned().flatten().filter(unknown).collect();
+    let steps: Vec<Move> = places.iter().map(|&place| order[place].1.step).collect();
+    for (place, exact) in places.into_iter().zip(load.exact_sums(&steps)) {
+        order[place].1.value.exact = Some(exact);
+    }
+    let value = |candidate: &Candidate| candidate.value.exact.unwrap_or(candidate.value.bounds.low);
+    for group in groups {
+        order[group].sort_by(|(i, a), (j, b)| compare(value(a), value(b)).then(i.cmp(j)));
     }
     candidates.extend(order.into_iter().map(|(_, candidate)| candidate));
 }

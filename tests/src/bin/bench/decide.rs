@@ -3,53 +3,35 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::{Map, Value};
 use watcher_cluster::ClusterFile;
 use watcher_collect::FileDatasource;
 use watcher_domain::ports::{PlannerRun, PlannerRunner, StrategyRun, StrategyRunner};
 use watcher_domain::schema::Schema;
 use watcher_domain::{Clock, Limits, PluginKind, SystemClock};
 use watcher_engine::MemoryRecorder;
-use watcher_sdk::testing::FakeHost;
-use watcher_sdk::{Solution, Strategy};
 use watcher_server::decide::Bench;
 use watcher_simulator::{GenerateOptions, generate};
 
 use crate::measure::{Table, in_turns};
-
-/// A strategy as the benchmark runs it natively.
-type Native = fn(&FakeHost, &Map<String, Value>) -> anyhow::Result<Solution>;
-
-fn native<S: Strategy>(host: &FakeHost, parameters: &Map<String, Value>) -> anyhow::Result<Solution> {
-    let parameters = serde_json::from_value(Value::Object(parameters.clone()))?;
-    let configuration: Map<String, Value> = S::describe()
-        .configuration_schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, schema)| Some((name.clone(), schema.get("default")?.clone())))
-        .collect();
-    Ok(S::execute(host, parameters, serde_json::from_value(Value::Object(configuration))?)?)
-}
+use crate::native::{Native, NativeHost, decide};
 
 /// Strategy, parameters, native code, goal at 1 000 hosts, goal at 10 000 hosts.
 const CASES: &[(&str, &str, Native, &str, &str)] = &[
     (
         "vm_workload_consolidation",
         "{}",
-        native::<strategy_vm_workload_consolidation::VmWorkloadConsolidation>,
+        decide::<strategy_vm_workload_consolidation::VmWorkloadConsolidation>,
         "≤ 1.3, ≤ 50 ms",
         "≤ 1.3",
     ),
     (
         "workload_stabilization",
         "{}",
-        native::<strategy_workload_stabilization::WorkloadStabilization>,
+        decide::<strategy_workload_stabilization::WorkloadStabilization>,
         "≤ 1.3, ≤ 300 ms",
         "≤ 1.3",
     ),
-    ("basic", "{}", native::<strategy_basic::Basic>, "≤ 1.3", "≤ 1.3"),
+    ("basic", "{}", decide::<strategy_basic::Basic>, "≤ 1.3", "≤ 1.3"),
 ];
 
 /// A generated cluster; the same one for the same size.
@@ -62,8 +44,6 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
     let sizes: &[(usize, usize)] = if quick { &[(1_000, 10_000)] } else { &[(1_000, 10_000), (10_000, 100_000)] };
     for &(hosts, instances) in sizes {
         let file = cluster(hosts, instances);
-        let text = serde_json::to_string(&file)?;
-        let fake = FakeHost::from_cluster_file(&text)?;
         let model = Arc::new(file.model()?);
         let datasource = Arc::new(FileDatasource::new(&file));
         for &(name, given, native, small, large) in CASES {
@@ -71,6 +51,11 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             let schema = strategy.description.specifics.parameters_schema().context("a strategy without a schema")?;
             let parameters = Schema::new(schema)?.complete(serde_json::from_str(given)?)?;
             let rounds = if hosts > 1_000 { 5 } else { 15 };
+            let host = || NativeHost {
+                model: Arc::clone(&model),
+                datasource: Arc::clone(&datasource) as _,
+                recorder: Arc::new(MemoryRecorder::default()),
+            };
             let run = || StrategyRun {
                 digest: strategy.digest,
                 parameters: parameters.clone(),
@@ -89,13 +74,18 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
                     Ok(())
                 },
                 async || {
-                    std::hint::black_box(native(&fake, &parameters)?);
+                    std::hint::black_box(native(&host(), &parameters)?);
                     Ok(())
                 },
             )
             .await?;
             let goal = if hosts > 1_000 { large } else { small };
-            table.ratio(&format!("decide: {name}, {hosts}/{instances}, sandbox : native"), ours, against, goal);
+            table.ratio(
+                &format!("decide: {name}, {hosts}/{instances}, in the sandbox : natively"),
+                ours,
+                against,
+                goal,
+            );
         }
         let strategy = bench.find(PluginKind::Strategy, "vm_workload_consolidation").context("missing")?;
         let parameters = serde_json::from_str(r#"{"period": 3600, "granularity": 300}"#)?;

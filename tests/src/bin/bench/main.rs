@@ -5,6 +5,7 @@
 mod decide;
 mod engine;
 mod measure;
+mod native;
 mod sandbox;
 mod service;
 

@@ -8,11 +8,11 @@ use watcher_domain::ports::{StrategyRun, StrategyRunner};
 use watcher_domain::{Clock, Limits, PluginKind, SystemClock};
 use watcher_engine::MemoryRecorder;
 use watcher_sdk::StrategyHost;
-use watcher_sdk::testing::FakeHost;
 use watcher_server::decide::Bench;
 
 use crate::decide::cluster;
 use crate::measure::{Table, format, in_turns, median};
+use crate::native::NativeHost;
 
 pub(crate) async fn run(table: &mut Table) -> anyhow::Result<()> {
     let bench = Bench::load(&watcher_server::config::Config::default()).await?;
@@ -30,9 +30,13 @@ pub(crate) async fn run(table: &mut Table) -> anyhow::Result<()> {
     let strategy =
         bench.find(PluginKind::Strategy, "workload_stabilization").context("a built-in strategy is missing")?;
     let file = cluster(10_000, 100_000);
-    let fake = FakeHost::from_cluster_file(&serde_json::to_string(&file)?)?;
     let model = Arc::new(file.model()?);
     let empty = Arc::new(watcher_collect::FileDatasource::new(&watcher_cluster::ClusterFile::default()));
+    let host = NativeHost {
+        model: Arc::clone(&model),
+        datasource: empty.clone(),
+        recorder: Arc::new(MemoryRecorder::default()),
+    };
     let mut parameters = serde_json::Map::new();
     let schema = strategy.description.specifics.parameters_schema().context("a strategy without a schema")?;
     watcher_domain::schema::fill_defaults(schema, &mut parameters);
@@ -54,11 +58,11 @@ pub(crate) async fn run(table: &mut Table) -> anyhow::Result<()> {
             Ok(())
         },
         async || {
-            std::hint::black_box(StrategyHost::cluster(&fake)?);
+            std::hint::black_box(host.cluster()?);
             Ok(())
         },
     )
     .await?;
-    table.ratio("sandbox: snapshot of 10000/100000 into the guest : copy of the native structs", ours, against, "");
+    table.ratio("sandbox: snapshot of 10000/100000 into the guest : into the same structs natively", ours, against, "");
     Ok(())
 }
