@@ -83,7 +83,7 @@ pub enum Authentication {
 }
 
 /// Paths that need no token: the version document and the description of the API.
-const PUBLIC: &[&str] = &["/", "/openapi.json"];
+const PUBLIC: &[&str] = &["/", "/openapi.json", "/docs"];
 
 /// Finds out who calls.
 pub(crate) async fn authenticate(State(api): State<ApiState>, mut request: Request, next: Next) -> Response {

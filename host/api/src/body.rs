@@ -40,7 +40,8 @@ impl FromRequest<ApiState> for Body {
             .and_then(|value| value.split(';').next())
             .map(|value| value.trim().to_ascii_lowercase())
             .unwrap_or_default();
-        let bytes = read(request, api.options.body_limit).await?;
+        let read = read(request, api.options.body_limit);
+        let bytes = tokio::time::timeout(api.options.body_timeout, read).await.unwrap_or(Err(ApiError::TooSlow))?;
         if bytes.is_empty() || media_type == FORM {
             return Ok(Self(None));
         }

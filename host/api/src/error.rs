@@ -58,6 +58,9 @@ pub(crate) enum ApiError {
         /// The limit.
         limit: usize,
     },
+    /// The body took too long.
+    #[error("Request body did not arrive in time")]
+    TooSlow,
     /// The body did not arrive.
     #[error("Request body could not be read")]
     Interrupted,
@@ -76,9 +79,9 @@ pub(crate) enum ApiError {
     /// The database cannot be reached, or is too busy: the same request may do later.
     #[error("The database is temporarily unavailable.")]
     StoreAway(#[source] watcher_store::Error),
-    /// A part of the service that the answer needs failed.
-    #[error("{0} cannot be asked")]
-    Probe(&'static str, #[source] crate::state::ProbeError),
+    /// The decision engine, whose answer is needed, gave none: the same request may do later.
+    #[error("The decision engine cannot answer now.")]
+    EngineAway(#[source] crate::state::ProbeError),
     /// A row refers to a row that is not there.
     #[error("{0} refers to a row that is missing")]
     Dangling(&'static str),
@@ -103,6 +106,8 @@ pub(crate) enum NotFound {
     ScoringEngine(String),
     #[error("The service {0} cannot be found.")]
     Service(String),
+    #[error("The {0} data model could not be found")]
+    DataModel(String),
     /// The unfilled message is the original's.
     #[error("The %(name)s resource %(id)s could not be found")]
     Detail,
@@ -159,15 +164,18 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, Shape::Routing),
             Self::Version(_) => (StatusCode::NOT_ACCEPTABLE, Shape::Routing),
             Self::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, Shape::Keystone),
-            Self::KeystoneAway { .. } | Self::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, Shape::Fault),
+            Self::KeystoneAway { .. } | Self::StoreAway(_) | Self::EngineAway(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Shape::Fault)
+            }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, Shape::Fault),
             Self::NotInThisVersion => (StatusCode::NOT_ACCEPTABLE, Shape::Fault),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Shape::Fault),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Shape::Fault),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, Shape::Fault),
             Self::Invalid(_) | Self::Interrupted => (StatusCode::BAD_REQUEST, Shape::Fault),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, Shape::Fault),
             Self::Conflict(_) => (StatusCode::CONFLICT, Shape::Fault),
-            Self::Store(_) | Self::Probe(..) | Self::Dangling(_) => (StatusCode::INTERNAL_SERVER_ERROR, Shape::Fault),
+            Self::Store(_) | Self::Dangling(_) => (StatusCode::INTERNAL_SERVER_ERROR, Shape::Fault),
         }
     }
 

@@ -82,6 +82,8 @@ pub(crate) enum Invalid {
     BothGoalAndTemplate,
     #[error("The audit template UUID or name specified is invalid")]
     Template,
+    #[error("Expected a uuid or int but received {0}")]
+    AuditOfModel(String),
     #[error("Interval of audit must not be set for {0}.")]
     IntervalNotAllowed(&'static str),
     #[error("Interval of audit must be specified for {0}.")]

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::state::ApiOptions;
 
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -39,13 +40,14 @@ impl Base {
     /// From the `Host` header, or, behind a trusted proxy, from what the proxy says.
     pub(crate) fn of(parts: &Parts, options: &ApiOptions) -> Self {
         let headers = &parts.headers;
-        let forwarded = |name: &HeaderName| if options.proxy_headers { usable(headers, name) } else { None };
-        let host = forwarded(&FORWARDED_HOST).or_else(|| usable(headers, &HOST));
-        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str().to_owned()));
+        let proxy = if options.proxy_headers { Proxy::of(headers) } else { Proxy::default() };
+        let host = proxy.host.or_else(|| usable(first(headers, &HOST)?));
+        let host = host.or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str));
         let Some(host) = host else { return Self(options.host_url.clone()) };
-        let scheme = forwarded(&FORWARDED_PROTO).unwrap_or_else(|| "http".to_owned());
-        let prefix = forwarded(&FORWARDED_PREFIX).unwrap_or_default();
-        Self(format!("{scheme}://{host}{}", prefix.trim_end_matches('/')))
+        let scheme = proxy.scheme.unwrap_or("http");
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let host = host.strip_suffix(default_port).unwrap_or(host);
+        Self(format!("{scheme}://{host}{}", proxy.prefix.unwrap_or_default().trim_end_matches('/')))
     }
 
     /// `…/v1/{path}`.
@@ -65,9 +67,42 @@ impl Base {
     }
 }
 
-/// First value of a header that can stand in a URL.
-fn usable(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let value = headers.get(name)?.to_str().ok()?.split(',').next()?.trim();
+/// What a proxy says about how the client reached it.
+#[derive(Debug, Default)]
+struct Proxy<'a> {
+    scheme: Option<&'a str>,
+    host: Option<&'a str>,
+    prefix: Option<&'a str>,
+}
+
+impl<'a> Proxy<'a> {
+    /// From `Forwarded` (RFC 7239), or else from the headers that came before it.
+    fn of(headers: &'a HeaderMap) -> Self {
+        let prefix = first(headers, &FORWARDED_PREFIX).and_then(usable);
+        let Some(forwarded) = first(headers, &FORWARDED).filter(|value| !value.is_empty()) else {
+            let scheme = first(headers, &FORWARDED_PROTO).and_then(usable_scheme);
+            return Self { scheme, host: first(headers, &FORWARDED_HOST).and_then(usable), prefix };
+        };
+        let part = |wanted: &str| {
+            let mut parts = forwarded.split(';').filter_map(|part| part.split_once('='));
+            let (_, value) = parts.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
+            Some(value.trim().trim_matches('"'))
+        };
+        Self { scheme: part("proto").and_then(usable_scheme), host: part("host").and_then(usable), prefix }
+    }
+}
+
+/// First value of a header.
+fn first<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.split(',').next()?.trim())
+}
+
+/// The value, if it can stand in a URL.
+fn usable(value: &str) -> Option<&str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]%/~".contains(&byte);
-    (!value.is_empty() && value.len() <= 255 && value.bytes().all(allowed)).then(|| value.to_owned())
+    (!value.is_empty() && value.len() <= 255 && value.bytes().all(allowed)).then_some(value)
+}
+
+fn usable_scheme(value: &str) -> Option<&str> {
+    ["http", "https"].into_iter().find(|scheme| scheme.eq_ignore_ascii_case(value))
 }

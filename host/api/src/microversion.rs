@@ -37,6 +37,8 @@ impl Microversion {
     pub(crate) const WEBHOOKS: Self = Self(4);
     /// Skipping actions, and status messages.
     pub(crate) const SKIPPED: Self = Self(5);
+    /// Flavor extra specs and the pinned availability zone of servers in the data model.
+    pub(crate) const EXTENDED_MODEL: Self = Self(6);
     /// Default parameters of audit templates.
     pub(crate) const DEFAULT_PARAMETERS: Self = Self(7);
 

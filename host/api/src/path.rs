@@ -5,7 +5,7 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
 /// Paths that are not resources of version 1.
-const OUTSIDE: &[&str] = &["openapi.json"];
+const OUTSIDE: &[&str] = &["openapi.json", "docs"];
 
 /// Rewrites the path of a request to the one way in which it is routed.
 pub(crate) fn normalise(mut request: Request) -> Request {

@@ -1,13 +1,17 @@
 //! What the operations share, and the settings of the API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use watcher_bus::Bus;
+use watcher_cluster::{AuditScope, ComputeModel};
 use watcher_domain::{Clock, Ids, Strategy};
 use watcher_store::Store;
 
 use crate::auth::Authentication;
+use crate::cors::CorsOptions;
+use crate::error::ApiError;
 use crate::policy::Policy;
 
 /// Settings of the API.
@@ -17,12 +21,17 @@ pub struct ApiOptions {
     pub max_limit: u32,
     /// Most bytes of a request's body.
     pub body_limit: usize,
+    /// How long a request's body may take to arrive.
+    pub body_timeout: Duration,
     /// Start of links for requests without a usable `Host` header, without a slash at the end.
     pub host_url: String,
-    /// Whether `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-Prefix` are believed: only behind a proxy that sets them.
+    /// Whether `Forwarded`, or else `X-Forwarded-Proto` and `X-Forwarded-Host`, and `X-Forwarded-Prefix` are believed: only behind a
+    /// proxy that sets them.
     pub proxy_headers: bool,
-    /// Origins whose pages may call this API from a browser; `*` for all.
-    pub allowed_origins: Vec<String>,
+    /// Which pages may call this API from a browser.
+    pub cors: CorsOptions,
+    /// How long the decision engine may take to answer while a client waits.
+    pub probe_timeout: Duration,
     /// Seconds after its last sign of life at which a service counts as failed.
     pub service_down_time_s: u32,
 }
@@ -32,9 +41,11 @@ impl Default for ApiOptions {
         Self {
             max_limit: 1000,
             body_limit: 1 << 20,
+            body_timeout: Duration::from_secs(30),
             host_url: "http://localhost:9322".to_owned(),
             proxy_headers: false,
-            allowed_origins: Vec::new(),
+            cors: CorsOptions::default(),
+            probe_timeout: Duration::from_mins(1),
             service_down_time_s: 90,
         }
     }
@@ -65,6 +76,9 @@ pub struct ProbeError(pub String);
 pub trait Probe: Send + Sync {
     /// What a strategy needs, and whether it is there now.
     async fn requirements(&self, strategy: &Strategy) -> Result<Requirements, ProbeError>;
+
+    /// The compute model within a scope, as the cloud is now.
+    async fn compute_model(&self, scope: &AuditScope) -> Result<Arc<ComputeModel>, ProbeError>;
 }
 
 /// What the operations share. Cheap to clone.
@@ -86,4 +100,14 @@ pub struct ApiState {
     pub ids: Arc<dyn Ids>,
     /// Settings.
     pub options: Arc<ApiOptions>,
+}
+
+impl ApiState {
+    /// Waits for an answer of the decision engine, but not for ever.
+    pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T, ProbeError>>) -> Result<T, ApiError> {
+        let patience = self.options.probe_timeout;
+        let answer = tokio::time::timeout(patience, question).await;
+        let answer = answer.unwrap_or_else(|_| Err(ProbeError(format!("nothing within {} s", patience.as_secs()))));
+        answer.map_err(ApiError::EngineAway)
+    }
 }

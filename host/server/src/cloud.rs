@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use watcher_api::{AuthError, Authentication, Caller, Probe, ProbeError, Requirements, TokenCheck};
+use watcher_api::{AuthError, Authentication, Caller, TokenCheck};
 use watcher_collect::{ComputeCollector, ComputeCollectorOptions, PrometheusDatasource, PrometheusOptions};
 use watcher_domain::cloud::{CloudRequest, CloudResponse};
-use watcher_domain::plugin::Specifics;
 use watcher_domain::ports::{CloudRequests, Collector, Datasource};
-use watcher_domain::{Blame, Clock, Failure, Ids, ProjectId, Strategy};
+use watcher_domain::{Blame, Clock, Failure, Ids, ProjectId};
 use watcher_openstack::{
     Credentials, DomainName, HttpLimits, PlainService, ProjectName, Secret, Session, SessionOptions, TokenError,
     TokenValidator, ValidatorOptions,
 };
-use watcher_store::{Store, plugin};
 
 use crate::config::{Auth, Config, KeystoneConfig};
 
@@ -141,35 +139,5 @@ impl TokenCheck for Tokens {
             Err(TokenError::Rejected) => Err(AuthError::Rejected),
             Err(TokenError::Unavailable(error)) => Err(AuthError::Unavailable(error.to_string())),
         }
-    }
-}
-
-/// Answers what a strategy needs, from its description and the datasource.
-pub struct Needs {
-    /// Rows.
-    pub store: Store,
-    /// The datasource.
-    pub datasource: Arc<dyn Datasource>,
-}
-
-#[async_trait]
-impl Probe for Needs {
-    async fn requirements(&self, strategy: &Strategy) -> Result<Requirements, ProbeError> {
-        let failed = |error: watcher_store::Error| ProbeError(error.to_string());
-        let mut tx = self.store.read().await.map_err(failed)?;
-        let version = plugin::version(&mut tx, strategy.digest).await.map_err(failed)?;
-        let metrics = match version.map(|version| version.description.specifics) {
-            Some(Specifics::Strategy(specifics)) => specifics.metrics,
-            _ => Vec::new(),
-        };
-        let metrics: Vec<(String, bool)> =
-            metrics.into_iter().map(|metric| (metric.clone(), self.datasource.has(&metric))).collect();
-        Ok(Requirements {
-            datasource: (!metrics.is_empty()).then(|| "prometheus".to_owned()),
-            metrics,
-            compute_model: true,
-            storage_model: false,
-            baremetal_model: false,
-        })
     }
 }

@@ -9,6 +9,7 @@ pub mod db;
 pub mod decide;
 pub mod demo;
 pub mod library;
+pub mod probe;
 pub mod report;
 pub mod serve;
 pub mod show;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use watcher_api::{ApiOptions, ApiState, Policy};
+use watcher_api::{ApiOptions, ApiState, ConnectionLimits, Policy};
 use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::Bus;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
@@ -16,9 +16,10 @@ use watcher_engine::{Engine, EngineOptions};
 use watcher_registry::{Registry, StoredComponents};
 use watcher_store::Store;
 
-use crate::cloud::{Cloud, Needs};
+use crate::cloud::Cloud;
 use crate::config::{Auth, Config};
 use crate::library::{plugins_dir, read_components};
+use crate::probe::EngineProbe;
 use crate::show::print;
 use crate::wiring;
 
@@ -90,7 +91,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         ids: Arc::clone(&ids),
         strategies: runtime.clone(),
         planners: runtime.clone(),
-        collector: cloud.collector,
+        collector: Arc::clone(&cloud.collector),
         datasource: Arc::clone(&cloud.datasource),
         options: EngineOptions {
             hostname: hostname.clone(),
@@ -129,7 +130,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         bus: bus.clone(),
         authentication: cloud.authentication,
         policy: Arc::new(Policy::default()),
-        probe: Arc::new(Needs { store: store.clone(), datasource: cloud.datasource }),
+        probe: Arc::new(EngineProbe::new(store.clone(), cloud.collector, cloud.datasource, Arc::clone(&clock))),
         clock,
         ids,
         options: Arc::new(ApiOptions {
@@ -144,10 +145,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         tokio::spawn(watcher_engine::service::Service::new(Arc::new(engine)).run(stop.clone())),
         tokio::spawn(watcher_applier::service::Service::new(Arc::new(applier)).run(stop.clone())),
         tokio::spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(api_stop.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the API stopped");
-            }
+            watcher_api::serve(listener, router, ConnectionLimits::default(), api_stop.cancelled_owned()).await;
         }),
     ];
     tracing::info!(%address, "watcher-host serves on {address}");

@@ -4,6 +4,7 @@ pub(crate) mod action_plans;
 pub(crate) mod actions;
 pub(crate) mod audit_templates;
 pub(crate) mod audits;
+pub(crate) mod data_model;
 pub(crate) mod find;
 pub(crate) mod goals;
 pub(crate) mod names;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<ApiState> {
         .merge(actions::routes())
         .merge(scoring_engines::routes())
         .merge(services::routes())
+        .merge(data_model::routes())
         .merge(webhooks::routes())
 }
 
@@ -44,8 +46,8 @@ pub(crate) fn routes() -> Router<ApiState> {
 pub(crate) fn methods(path: &str) -> Option<&'static str> {
     let mut segments = path.split('/').skip(1);
     match (segments.next(), segments.next()) {
-        (Some("" | "openapi.json" | "v1"), None)
-        | (Some("v1"), Some("goals" | "strategies" | "scoring_engines" | "services")) => Some("GET"),
+        (Some("" | "openapi.json" | "docs" | "v1"), None)
+        | (Some("v1"), Some("goals" | "strategies" | "scoring_engines" | "services" | "data_model")) => Some("GET"),
         (Some("v1"), Some("audit_templates" | "audits")) => Some("DELETE, GET, PATCH, POST"),
         (Some("v1"), Some("action_plans")) if path.ends_with("/start") => Some("POST"),
         (Some("v1"), Some("action_plans")) => Some("DELETE, GET, PATCH"),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::service::{Answer, Service, object, shared};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use watcher_cluster::{ClusterDataModel, ComputeModel, ComputeNode, Instance};
 use watcher_domain::plugin::Digest;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, AuditId, AuditState, Clock as _,
@@ -23,7 +24,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 
 /// Exchanges with operations that are not served, or that need what is not there.
 fn not_served(name: &str) -> bool {
-    name.starts_with("data_model") || name.starts_with("scoring engine")
+    name.starts_with("scoring engine")
 }
 
 /// One request with its answer, as recorded.
@@ -166,6 +167,7 @@ impl World {
                 service.add_goal(id, text("name"), text("display_name"), indicators.collect()).await,
             );
         }
+        *service.engine.cluster.lock().unwrap() = Some(cluster(&by_name("data_model after").answer));
         let dummy = &by_name("strategy one").answer["parameters_spec"];
         for (id, name) in strategies(by_name("at strat wrong goal")) {
             let described =
@@ -308,6 +310,56 @@ impl World {
             _ => {}
         }
     }
+}
+
+/// The cluster that the rows of a data model describe.
+fn cluster(model: &Value) -> ClusterDataModel {
+    let (mut nodes, mut placed) = (Vec::<ComputeNode>::new(), Vec::new());
+    for row in model["context"].as_array().unwrap() {
+        let (text, number) =
+            (|name: &str| row[name].as_str().unwrap().to_owned(), |name: &str| row[name].as_u64().unwrap());
+        let ratio = |name: &str| row[name].as_f64().unwrap();
+        if nodes.last().is_none_or(|node| node.uuid != text("node_uuid")) {
+            nodes.push(ComputeNode {
+                uuid: text("node_uuid"),
+                hostname: text("node_hostname"),
+                status: serde_json::from_value(row["node_status"].clone()).unwrap(),
+                disabled_reason: row["node_disabled_reason"].as_str().map(str::to_owned),
+                state: serde_json::from_value(row["node_state"].clone()).unwrap(),
+                vcpus: number("node_vcpus"),
+                vcpu_reserved: number("node_vcpu_reserved"),
+                vcpu_ratio: ratio("node_vcpu_ratio"),
+                memory_mib: number("node_memory"),
+                memory_reserved_mib: number("node_memory_mb_reserved"),
+                memory_ratio: ratio("node_memory_ratio"),
+                disk_gib: number("node_disk"),
+                disk_reserved_gib: number("node_disk_gb_reserved"),
+                disk_ratio: ratio("node_disk_ratio"),
+            });
+        }
+        if row.get("server_uuid").is_some() {
+            let server = Instance {
+                uuid: text("server_uuid"),
+                name: text("server_name"),
+                state: text("server_state"),
+                vcpus: number("server_vcpus"),
+                memory_mib: number("server_memory"),
+                disk_gib: number("server_disk"),
+                watcher_exclude: false,
+                locked: row["server_locked"].as_bool().unwrap(),
+                project_id: text("server_project_id"),
+                metadata: object(row["server_metadata"].clone()),
+                pinned_az: text("server_pinned_az"),
+                flavor_extra_specs: object(row["server_flavor_extra_specs"].clone()),
+                created_at: None,
+            };
+            placed.push((server, Some(text("node_uuid"))));
+        }
+    }
+    // The cloud lists in an order of its own.
+    nodes.reverse();
+    placed.reverse();
+    ClusterDataModel { compute: ComputeModel::new(nodes, placed).unwrap(), ..ClusterDataModel::default() }
 }
 
 /// Ids and names of all strategies in the order of the original, from the refusal that lists them.

@@ -2,7 +2,13 @@
 #![expect(clippy::print_stdout, reason = "a skip is printed")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod conduct;
+mod contract;
+mod data_model;
+mod docs;
 mod exchanges;
+mod hostile;
+mod lists;
 mod openapi;
 mod operations;
 mod robustness;

@@ -1,7 +1,8 @@
 //! The API over a real database, an in-process bus, a clock that stands still and ids that count up.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -14,10 +15,16 @@ use watcher_api::{
     ApiOptions, ApiState, AuthError, Authentication, Caller, Probe, ProbeError, Requirements, TokenCheck,
 };
 use watcher_bus::Bus;
+use watcher_cluster::{AuditScope, ClusterDataModel, ComputeModel};
 use watcher_domain::clock::{CountingIds, MockClock};
 use watcher_domain::plugin::Digest;
-use watcher_domain::{Clock as _, Goal, GoalId, IndicatorSpec, ProjectId, Stamps, Strategy, StrategyId};
-use watcher_store::{Store, goal, strategy};
+use watcher_domain::{
+    Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, AuditId, Clock as _, Goal, GoalId,
+    Ids as _, IndicatorSpec, ProjectId, Stamps, Strategy, StrategyId,
+};
+use watcher_store::{Store, action, action_plan, goal, strategy};
+
+use crate::contract;
 
 /// The service under test.
 pub(crate) struct Service {
@@ -25,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<MockClock>,
+    pub(crate) ids: Arc<CountingIds>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// An answer.
@@ -74,13 +83,27 @@ impl TokenCheck for Tokens {
     }
 }
 
-/// A decision engine without datasource and model.
-struct NothingThere;
+/// A decision engine without datasource, which sees what a test lets it see.
+#[derive(Default)]
+pub(crate) struct Engine {
+    /// The cluster; none for a decision engine that does not answer.
+    pub(crate) cluster: Mutex<Option<ClusterDataModel>>,
+    /// Whether questions are never answered at all.
+    pub(crate) hangs: AtomicBool,
+}
 
 #[async_trait]
-impl Probe for NothingThere {
+impl Probe for Engine {
     async fn requirements(&self, _: &Strategy) -> Result<Requirements, ProbeError> {
         Ok(Requirements::default())
+    }
+
+    async fn compute_model(&self, scope: &AuditScope) -> Result<Arc<ComputeModel>, ProbeError> {
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        let cluster = self.cluster.lock().unwrap().clone().ok_or_else(|| ProbeError("no cloud".to_owned()))?;
+        Ok(Arc::new(scope.apply(cluster).unwrap().compute))
     }
 }
 
@@ -92,26 +115,36 @@ impl Service {
 
     /// With the tokens of [`Tokens`].
     pub(crate) async fn with_tokens() -> Self {
+        Self::with_tokens_and(ApiOptions::default()).await
+    }
+
+    /// The same with options.
+    pub(crate) async fn with_tokens_and(options: ApiOptions) -> Self {
         let uri = "http://keystone.example:5000".to_owned();
-        Self::with(Authentication::Keystone { tokens: Arc::new(Tokens), uri }, ApiOptions::default()).await
+        Self::with(Authentication::Keystone { tokens: Arc::new(Tokens), uri }, options).await
     }
 
     pub(crate) async fn with(authentication: Authentication, options: ApiOptions) -> Self {
         let store = Store::connect("sqlite::memory:").await.unwrap();
         store.migrate().await.unwrap();
-        let bus = Bus::in_process();
-        let clock = Arc::new(MockClock::default());
+        Self::on(store, authentication, options)
+    }
+
+    /// On a database that has its tables.
+    pub(crate) fn on(store: Store, authentication: Authentication, options: ApiOptions) -> Self {
+        let (bus, ids) = (Bus::in_process(), Arc::new(CountingIds::starting_at(1000)));
+        let (clock, engine) = (Arc::new(MockClock::default()), Arc::new(Engine::default()));
         let state = ApiState {
             store: store.clone(),
             bus: bus.clone(),
             authentication,
             policy: Arc::default(),
-            probe: Arc::new(NothingThere),
+            probe: engine.clone(),
             clock: clock.clone(),
-            ids: Arc::new(CountingIds::starting_at(1000)),
+            ids: ids.clone(),
             options: Arc::new(options),
         };
-        Self { router: watcher_api::router(state), store, bus, clock }
+        Self { router: watcher_api::router(state), store, bus, clock, ids, engine }
     }
 
     /// Adds a goal and returns its id.
@@ -179,6 +212,51 @@ impl Service {
         self.add_strategy(Uuid::from_u128(12), "basic", "Basic offline consolidation", consolidation, json!({})).await;
     }
 
+    /// Makes a oneshot audit of strategy `dummy`.
+    pub(crate) async fn add_audit(&self, name: &str) -> AuditId {
+        let body = json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "dummy", "name": name});
+        let answer = self.call("POST", "/v1/audits", Some(body)).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        AuditId(answer.json()["uuid"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// A plan of two `nop` actions for an audit.
+    pub(crate) async fn recommend(&self, audit_id: AuditId) -> ActionPlanId {
+        let stamps = Stamps::new(self.clock.now());
+        let plan = ActionPlan {
+            id: ActionPlanId(self.ids.uuid()),
+            project_id: None,
+            audit_id,
+            strategy_id: StrategyId(Uuid::from_u128(11)),
+            state: ActionPlanState::Recommended,
+            global_efficacy: Vec::new(),
+            hostname: None,
+            status_message: None,
+            strategy_digest: Digest([7; 32]),
+            planner_digest: Digest([8; 32]),
+            snapshot_id: None,
+            stamps,
+        };
+        let ids = [self.ids.uuid(), self.ids.uuid()];
+        let action = |position: u32, parents: &[u32]| Action {
+            id: ActionId(ids[position as usize]),
+            action_plan_id: plan.id,
+            position,
+            action_type: "nop".to_owned(),
+            input_parameters: object(json!({"message": "hello"})),
+            state: ActionState::Pending,
+            parents: parents.iter().map(|parent| ActionId(ids[*parent as usize])).collect(),
+            status_message: None,
+            digest: Digest([9; 32]),
+            stamps,
+        };
+        let mut tx = self.store.begin().await.unwrap();
+        action_plan::insert(&mut tx, &plan).await.unwrap();
+        action::insert_many(&mut tx, &[action(0, &[]), action(1, &[0])]).await.unwrap();
+        tx.commit().await.unwrap();
+        plan.id
+    }
+
     /// Sends a request with the headers given, and `Host: watcher.example:9322`.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let mut request = Request::builder()
@@ -192,7 +270,10 @@ impl Service {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let answer =
+            Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() };
+        contract::check(method, path, &answer);
+        answer
     }
 
     /// Sends a request in microversion 1.7, with JSON if there is a body.

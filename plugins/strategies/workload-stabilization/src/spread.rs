@@ -134,12 +134,12 @@ impl Spread {
                 }
             }
         };
-        let mut changed: Vec<usize> = changes.iter().flatten().map(|&(host, _)| host).collect();
-        changed.retain(|&host| host < self.values.len());
-        changed.sort_unstable();
-        changed.dedup();
+        let mut touched: Vec<usize> = changes.iter().flatten().map(|&(host, _)| host).collect();
+        touched.retain(|&host| host < self.values.len());
+        touched.sort_unstable();
+        touched.dedup();
         let mut start = 0;
-        for host in changed {
+        for host in touched {
             add_all(&mut sums, &self.values[start..host]);
             for (lane, (sum, change)) in sums.iter_mut().zip(changes).enumerate() {
                 // Of two changes of one host the later one counts.

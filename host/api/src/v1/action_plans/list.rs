@@ -14,14 +14,14 @@ use crate::v1::{Detail, find};
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy)]
-enum Key {
+pub(crate) enum Key {
     Row(action_plan::Sort),
     AuditUuid,
     StrategyUuid,
     StrategyName,
 }
 
-const KEYS: &[(&str, Key)] = &[
+pub(crate) const KEYS: &[(&str, Key)] = &[
     ("id", Key::Row(action_plan::Sort::Serial)),
     ("uuid", Key::Row(action_plan::Sort::Uuid)),
     ("audit_id", Key::Row(action_plan::Sort::AuditSerial)),

@@ -14,12 +14,12 @@ use crate::v1::{Detail, find};
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy)]
-enum Key {
+pub(crate) enum Key {
     Row(action::Sort),
     ActionPlanUuid,
 }
 
-const KEYS: &[(&str, Key)] = &[
+pub(crate) const KEYS: &[(&str, Key)] = &[
     ("id", Key::Row(action::Sort::Serial)),
     ("uuid", Key::Row(action::Sort::Uuid)),
     ("action_plan_id", Key::Row(action::Sort::ActionPlanSerial)),

@@ -14,12 +14,12 @@ use crate::v1::{Detail, find};
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy)]
-enum Key {
+pub(crate) enum Key {
     Row(audit::Sort),
     Page(PageSort),
 }
 
-const KEYS: &[(&str, Key)] = &[
+pub(crate) const KEYS: &[(&str, Key)] = &[
     ("id", Key::Row(audit::Sort::Serial)),
     ("uuid", Key::Row(audit::Sort::Uuid)),
     ("name", Key::Row(audit::Sort::Name)),

@@ -11,7 +11,7 @@ use crate::policy::Rule;
 use crate::v1::goals::view::{GoalPage, GoalView};
 use crate::v1::{Detail, find};
 
-const KEYS: &[(&str, goal::Sort)] = &[
+pub(crate) const KEYS: &[(&str, goal::Sort)] = &[
     ("id", goal::Sort::Serial),
     ("uuid", goal::Sort::Uuid),
     ("name", goal::Sort::Name),

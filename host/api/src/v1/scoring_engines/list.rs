@@ -9,7 +9,7 @@ use crate::openapi::{Headers, PageArguments, ReadProblems};
 use crate::policy::Rule;
 use crate::v1::scoring_engines::view::ScoringEnginePage;
 
-const KEYS: &[(&str, ())] = &[
+pub(crate) const KEYS: &[(&str, ())] = &[
     ("id", ()),
     ("uuid", ()),
     ("name", ()),

@@ -11,7 +11,7 @@ use crate::policy::Rule;
 use crate::v1::Detail;
 use crate::v1::services::view::{ServicePage, ServiceView};
 
-const KEYS: &[(&str, service::Sort)] = &[
+pub(crate) const KEYS: &[(&str, service::Sort)] = &[
     ("id", service::Sort::Serial),
     ("name", service::Sort::Name),
     ("host", service::Sort::Host),

@@ -13,13 +13,13 @@ use crate::v1::{Detail, find};
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy)]
-enum Key {
+pub(crate) enum Key {
     Row(strategy::Sort),
     GoalUuid,
     GoalName,
 }
 
-const KEYS: &[(&str, Key)] = &[
+pub(crate) const KEYS: &[(&str, Key)] = &[
     ("id", Key::Row(strategy::Sort::Serial)),
     ("uuid", Key::Row(strategy::Sort::Uuid)),
     ("name", Key::Row(strategy::Sort::Name)),

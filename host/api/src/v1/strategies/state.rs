@@ -26,7 +26,6 @@ pub(crate) async fn state(
     let mut tx = context.api.store.read().await?;
     let strategy = find::strategy(&mut tx, &context, &ident).await?;
     drop(tx);
-    let found = context.api.probe.requirements(&strategy).await;
-    let found = found.map_err(|error| ApiError::Probe("the decision engine", error))?;
+    let found = context.api.ask(context.api.probe.requirements(&strategy)).await?;
     Ok(Json(requirements(&strategy, &found)))
 }
