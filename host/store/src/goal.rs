@@ -86,9 +86,9 @@ pub async fn get(tx: &mut Tx, id: GoalId) -> Result<Option<Stored<Goal>>> {
     TABLE.get::<Row, _>(tx, id.0).await
 }
 
-/// The goal that a caller refers to.
+/// The goal that a caller refers to; names in any letter case.
 pub async fn find(tx: &mut Tx, reference: &Reference, show_deleted: bool) -> Result<Option<Stored<Goal>>> {
-    TABLE.find::<Row, _>(tx, reference, show_deleted, &Visibility::All).await
+    TABLE.find_any_case::<Row, _>(tx, reference, show_deleted, &Visibility::All).await
 }
 
 /// A page of goals.

@@ -18,6 +18,8 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_READERS: u32 = 4;
 /// How long a transaction waits for a connection, and a SQLite write for another process.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A connection that was used this short a time ago is taken for alive: to ask before every transaction is a fourth of its way.
+const FRESH: Duration = Duration::from_secs(1);
 /// How long a server may take to answer at all.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -148,8 +150,19 @@ async fn postgres(url: &str) -> Result<Store> {
     // The pool would try again for as long as it waits, and then say no more than that it waited.
     let connection = tokio::time::timeout(CONNECT_PATIENCE, PgConnection::connect_with(&options)).await;
     connection.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(on_connect)?.close().await?;
-    let pool =
-        PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(PATIENCE).connect_lazy_with(options);
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options);
     Ok(Store::Postgres(pool))
 }
 

@@ -19,6 +19,28 @@ fn named(name: &str) -> Reference {
 }
 
 #[tokio::test]
+async fn goals_and_strategies_are_found_in_any_letter_case() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let (small, capital) = (make.goal("thermal"), make.goal("THERMAL"));
+        let strategy = make.strategy("outlet", &small);
+        let mut tx = store.begin().await.unwrap();
+        goal::insert(&mut tx, &small).await.unwrap();
+        strategy::insert(&mut tx, &strategy).await.unwrap();
+        for name in ["thermal", "Thermal", "THERMAL"] {
+            let found = goal::find(&mut tx, &named(name), false).await.unwrap().unwrap();
+            assert_eq!(found.value.id, small.id, "{name} on {}", store.name);
+        }
+        let found = strategy::find(&mut tx, &named("OUTLET"), false).await.unwrap().unwrap();
+        assert_eq!(found.value.id, strategy.id, "{}", store.name);
+        goal::insert(&mut tx, &capital).await.unwrap();
+        let exact = goal::find(&mut tx, &named("THERMAL"), false).await.unwrap().unwrap();
+        assert_eq!(exact.value.id, capital.id, "the exact name comes first");
+        assert!(goal::find(&mut tx, &named("frost"), false).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
 async fn rows_read_back_as_they_were_written() {
     for store in backends().await {
         let make = Fixtures::default();
