@@ -9,39 +9,49 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{guests, preflight, process, progress::Step, workspace::Workspace};
+use crate::{guests, preflight, process, progress::Step, services::Services, workspace::Workspace};
 
 /// Builds the plugins and the service as the tests do, and runs `watcher-host demo` with these arguments.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     preflight::c_compiler()?;
     guests::build(workspace, &[])?;
-    build(workspace, "service", &["build", "--package", "watcher-server", "--bin", "watcher-host"])?;
-    let program = workspace.target.join("debug/watcher-host");
+    let program = service(workspace)?;
     become_program(&mut demo_command(&program, workspace.plugins(), arguments))
 }
 
-/// Builds the plugins and the benchmark, optimised, and runs it with these arguments.
+/// Builds the service as the tests do, and returns its program.
+pub(crate) fn service(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, "service", &["build", "--package", "watcher-server", "--bin", "watcher-host"])?;
+    Ok(workspace.target.join("debug/watcher-host"))
+}
+
+/// The option by which the benchmark itself is tried, without waiting for optimised code: its figures mean nothing then.
+const DEBUG: &str = "--debug";
+
+/// Builds the plugins and the benchmark, optimised, and runs it with these arguments; with PostgreSQL if the rows of the API are wanted.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     preflight::c_compiler()?;
+    let services = Services::new()?;
     guests::build(workspace, &[])?;
-    build(
-        workspace,
-        "benchmark",
-        &[
-            "build",
-            "--release",
-            "--package",
-            "e2e",
-            "--package",
-            "watcher-server",
-            "--bin",
-            "bench",
-            "--bin",
-            "watcher-host",
-        ],
-    )?;
-    let mut command = process::command(workspace.target.join("release/bench"));
-    become_program(command.args(arguments).env("WATCHER_PLUGINS_DIR", workspace.plugins()))
+    let (debug, passed): (Vec<&OsString>, Vec<&OsString>) = arguments.iter().partition(|argument| *argument == DEBUG);
+    let profile = if debug.is_empty() { "release" } else { "dev" };
+    let packages = ["--package", "e2e", "--package", "watcher-server", "--bin", "bench", "--bin", "watcher-host"];
+    build(workspace, "benchmark", &[&["build", "--profile", profile][..], &packages].concat())?;
+    let folder = if debug.is_empty() { "release" } else { "debug" };
+    let mut command = process::command(workspace.target.join(folder).join("bench"));
+    command.args(&passed).env("WATCHER_PLUGINS_DIR", workspace.plugins());
+    if wants_api(&passed) {
+        services.start_postgresql(&workspace.target)?;
+        command.envs(services.environment());
+    }
+    process::run_openly(&mut command)
+}
+
+/// Whether the benchmark will measure the API: it runs the groups whose name contains what follows `--only`.
+fn wants_api(arguments: &[&OsString]) -> bool {
+    let only = arguments.iter().position(|argument| *argument == "--only").and_then(|at| arguments.get(at + 1));
+    !arguments.iter().any(|argument| *argument == "--help")
+        && only.is_none_or(|only| "api".contains(&*only.to_string_lossy()))
 }
 
 fn build(workspace: &Workspace, name: &str, arguments: &[&str]) -> Result<()> {
@@ -75,6 +85,16 @@ fn become_program(command: &mut Command) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn postgresql_is_started_when_the_api_is_measured() {
+        let wants = |arguments: &[&str]| {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            wants_api(&arguments.iter().collect::<Vec<_>>())
+        };
+        assert!(wants(&[]) && wants(&["--quick"]) && wants(&["--only", "api"]));
+        assert!(!wants(&["--only", "decide"]) && !wants(&["--quick", "--only", "service"]) && !wants(&["--help"]));
+    }
 
     #[test]
     fn the_demo_gets_its_arguments_as_they_are() {

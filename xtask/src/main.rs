@@ -1,6 +1,8 @@
 //! `cargo xtask`: everything that is done in this workspace beyond plain Cargo, without anything installed beforehand.
 
+mod background;
 mod component;
+mod conformance;
 mod debian;
 mod guests;
 mod launch;
@@ -39,10 +41,12 @@ enum Task {
     },
     /// Check everything: format, lints, tests (with a private PostgreSQL), documentation
     Test(test::Options),
-    /// Measure strategies in the sandbox against the same code outside of it
+    /// Stock clients, and the stock test suite against a real OpenStack
+    Conformance(conformance::Options),
+    /// Measure strategies in the sandbox against the same code outside of it, and the API against the original's figures
     #[command(disable_help_flag = true)]
     Bench {
-        /// Passed on to the benchmark; try --help
+        /// Passed on to the benchmark: --quick, --only GROUP; --debug tries the benchmark itself without optimised code
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         arguments: Vec<OsString>,
     },
@@ -75,6 +79,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo { arguments } => launch::demo(&workspace, &arguments),
         Task::Test(options) => test::run(&workspace, &options),
+        Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Bench { arguments } => launch::bench(&workspace, &arguments),
         Task::Guests { packages } => {
             guests::build(&workspace, &packages)?;

@@ -36,6 +36,27 @@ pub(crate) fn shared() -> Option<PathBuf> {
     env::var_os("WATCHER_SHARED").map(PathBuf::from)
 }
 
+/// `WATCHER_PYTHON`: the interpreter that runs stock clients and test suites, default `python3`.
+pub(crate) fn python() -> OsString {
+    env::var_os("WATCHER_PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// `OS_*`: credentials of an OpenStack, if the environment has any (`OS_AUTH_URL`).
+pub(crate) fn openstack() -> Option<Vec<(String, String)>> {
+    let given: Vec<(String, String)> = env::vars().filter(|(name, _)| name.starts_with("OS_")).collect();
+    given.iter().any(|(name, _)| name == "OS_AUTH_URL").then_some(given)
+}
+
+/// `LAB_STATE`: where the lab keeps everything, default `target/lab`.
+pub(crate) fn lab_state(target_directory: &Path) -> PathBuf {
+    env::var_os("LAB_STATE").map_or_else(|| target_directory.join("lab"), PathBuf::from)
+}
+
+/// Whether a variable is set, for programs that listen to it themselves.
+pub(crate) fn is_set(name: &str) -> bool {
+    env::var_os(name).is_some()
+}
+
 /// The C compiler that crates with C code (SQLite, ring, zstd) will use: `CC`, else `cc`.
 pub(crate) fn c_compiler() -> OsString {
     env::var_os("CC").unwrap_or_else(|| "cc".into())

@@ -17,9 +17,16 @@ pub(crate) struct Services {
     running: Arc<Mutex<Running>>,
 }
 
+/// Something that has to be stopped in the end, as the services are.
+pub(crate) trait Stop: Send {
+    /// Stops it; says so where that fails.
+    fn stop(self: Box<Self>);
+}
+
 #[derive(Default)]
 struct Running {
     postgresql: Option<Postgresql>,
+    others: Vec<Box<dyn Stop>>,
 }
 
 impl Services {
@@ -55,6 +62,11 @@ impl Services {
         }
     }
 
+    /// Takes over something that has been started. The last one is stopped first.
+    pub(crate) fn keep(&self, other: Box<dyn Stop>) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).others.push(other);
+    }
+
     /// What a program has to be told to find the services: environment variables.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,6 +82,9 @@ impl Drop for Services {
 
 impl Running {
     fn stop(&mut self) {
+        while let Some(other) = self.others.pop() {
+            other.stop();
+        }
         if let Some(postgresql) = self.postgresql.take() {
             postgresql.stop();
         }

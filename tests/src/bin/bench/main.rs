@@ -2,8 +2,10 @@
 //!
 //! `cargo xtask bench [--quick] [--only TEXT]`
 
+mod api;
 mod decide;
 mod engine;
+mod http;
 mod measure;
 mod native;
 mod sandbox;
@@ -29,6 +31,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("service") {
         service::run(&mut table).await?;
+    }
+    if wanted("api") {
+        api::run(&mut table, quick).await?;
     }
     table.print();
     Ok(())

@@ -26,6 +26,12 @@ impl Table {
         self.push(what, &format(ours), &format(against), &format!("{ratio:.2}"), goal);
     }
 
+    /// A row with a ratio of two rates, per second.
+    pub(crate) fn rate(&mut self, what: &str, ours: f64, against: f64, goal: &str) {
+        let ratio = format!("{:.0}", ours / against.max(1e-9));
+        self.push(what, &format!("{ours:.0}/s"), &format!("{against}/s"), &ratio, goal);
+    }
+
     /// A row with one figure.
     pub(crate) fn absolute(&mut self, what: &str, value: &str, goal: &str) {
         self.push(what, value, "", "", goal);
