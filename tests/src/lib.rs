@@ -36,6 +36,8 @@ pub struct StageOptions {
     pub database: Option<String>,
     /// How long a migration takes, in milliseconds.
     pub migration_ms: u64,
+    /// Folder with the components; the built-in ones if missing.
+    pub plugins: Option<PathBuf>,
     /// Settings of the service, as `--set` takes them.
     pub settings: Vec<String>,
 }
@@ -63,7 +65,7 @@ impl Stage {
         config.keystone.auth_url.clone_from(&simulator.endpoints().identity);
         PASSWORD.clone_into(&mut config.keystone.password);
         config.prometheus.url.clone_from(&simulator.endpoints().prometheus);
-        config.plugins.dir = plugins().display().to_string();
+        config.plugins.dir = options.plugins.unwrap_or_else(plugins).display().to_string();
         config.sandbox.cache_dir = plugins().join("compiled").display().to_string();
         config.database.url = options.database.unwrap_or_else(|| "sqlite::memory:".to_owned());
         let client = Client::new(&config, PASSWORD)?;

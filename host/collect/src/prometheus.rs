@@ -175,6 +175,15 @@ fn in_percent(mut cpus: Samples, instances: &[Instance]) -> Samples {
     cpus
 }
 
+/// Values to 12 significant digits. Differences and quotients of counters leave noise in the digits beyond; with it, resources that use
+/// the same would differ, and a decision would hang on how a sum was rounded.
+fn settled(mut samples: Samples) -> Samples {
+    for value in &mut samples.values {
+        *value = format!("{value:.11e}").parse().unwrap_or(*value);
+    }
+    samples
+}
+
 #[async_trait]
 impl Datasource for PrometheusDatasource {
     #[tracing::instrument(name = "datasource.statistic", skip_all, fields(metric = query.metric))]
@@ -191,16 +200,16 @@ impl Datasource for PrometheusDatasource {
         let (nodes, instances) = (model.compute.nodes(), model.compute.instances());
         match source {
             Source::Hosts(text) => {
-                Ok(samples(self.ask(text, time).await?, &self.options.fqdn_label, rows_of_hosts(nodes)))
+                Ok(settled(samples(self.ask(text, time).await?, &self.options.fqdn_label, rows_of_hosts(nodes))))
             }
             Source::Instances(text) => {
                 let answer = self.ask(text, time).await?;
-                Ok(samples(answer, &self.options.instance_uuid_label, rows_of_instances(instances)))
+                Ok(settled(samples(answer, &self.options.instance_uuid_label, rows_of_instances(instances))))
             }
             Source::InstanceCpus(text) => {
                 let answer = self.ask(text, time).await?;
                 let cpus = samples(answer, &self.options.instance_uuid_label, rows_of_instances(instances));
-                Ok(in_percent(cpus, instances))
+                Ok(settled(in_percent(cpus, instances)))
             }
             Source::Model(of) => {
                 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
@@ -220,5 +229,18 @@ impl Datasource for PrometheusDatasource {
                 | "instance_ram_allocated"
                 | "instance_root_disk_size"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_of_sums_is_no_part_of_a_value() {
+        let values = vec![100.0 - (1.0 - 0.576) * 100.0, 0.1 + 0.2, 77_258_444.8, 0.0, 1.0 / 3.0];
+        let settled = settled(Samples { rows: vec![0, 1, 2, 3, 4], values }).values;
+        let expected = [57.6, 0.3, 77_258_444.8, 0.0, 0.333_333_333_333];
+        assert!(settled.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{settled:?}");
     }
 }
