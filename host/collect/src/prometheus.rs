@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn noise_of_sums_is_no_part_of_a_value() {
-        let values = vec![100.0_f64 - (1.0 - 0.576) * 100.0, 0.1 + 0.2, 77_258_444.8, 0.0, 1.0 / 3.0];
+        let values = vec![100.0 - (1.0 - 0.576) * 100.0, 0.1 + 0.2, 77_258_444.8, 0.0, 1.0 / 3.0];
         let settled = settled(Samples { rows: vec![0, 1, 2, 3, 4], values }).values;
-        let expected = [57.6, 0.3, 77_258_444.8, 0.0, 0.333_333_333_333];
+        let expected: [f64; 5] = [57.6, 0.3, 77_258_444.8, 0.0, 0.333_333_333_333];
         assert!(settled.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{settled:?}");
     }
 }
