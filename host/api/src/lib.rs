@@ -20,6 +20,7 @@ mod patch;
 mod patched;
 mod path;
 mod policy;
+mod recent;
 mod request_id;
 mod router;
 mod scope;

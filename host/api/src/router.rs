@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::{ApiError, fault};
 use crate::state::ApiState;
-use crate::{auth, cors, docs, microversion, openapi, path, request_id, v1, versions};
+use crate::{auth, cors, docs, microversion, openapi, path, recent, request_id, v1, versions};
 
 /// The API as a service.
 pub fn router(state: ApiState) -> Router {
@@ -26,6 +26,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(v1::routes())
         .fallback(|| async { ApiError::NoSuchPath })
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state((state.clone(), Arc::new(recent::Recent::default())), recent::answer))
         .layer(from_fn(microversion::negotiate))
         .layer(from_fn_with_state(state.clone(), auth::authenticate))
         .with_state(state.clone());

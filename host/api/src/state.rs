@@ -32,6 +32,8 @@ pub struct ApiOptions {
     pub cors: CorsOptions,
     /// How long the decision engine may take to answer while a client waits.
     pub probe_timeout: Duration,
+    /// How long the lists of goals and strategies are answered from memory; zero asks the database each time.
+    pub recent: Duration,
     /// Seconds after its last sign of life at which a service counts as failed.
     pub service_down_time_s: u32,
 }
@@ -46,6 +48,7 @@ impl Default for ApiOptions {
             proxy_headers: false,
             cors: CorsOptions::default(),
             probe_timeout: Duration::from_mins(1),
+            recent: Duration::ZERO,
             service_down_time_s: 90,
         }
     }

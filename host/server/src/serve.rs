@@ -23,6 +23,9 @@ use crate::probe::EngineProbe;
 use crate::show::print;
 use crate::wiring;
 
+/// How long the lists of goals and strategies are answered from memory. They change when another release registers its plugins.
+const RECENT: Duration = Duration::from_secs(1);
+
 /// A service at work.
 pub struct RunningService {
     /// Where the API listens.
@@ -137,6 +140,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             max_limit: config.api.max_limit,
             body_limit: config.api.max_body_bytes,
             host_url: format!("http://{address}"),
+            recent: RECENT,
             ..ApiOptions::default()
         }),
     });

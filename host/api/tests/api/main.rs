@@ -11,5 +11,6 @@ mod hostile;
 mod lists;
 mod openapi;
 mod operations;
+mod recent;
 mod robustness;
 mod service;
