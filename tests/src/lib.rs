@@ -25,6 +25,7 @@ pub struct Stage {
     pub service: RunningService,
     /// An administrator.
     pub client: Client,
+    config: Config,
 }
 
 /// What a scenario wants different from the usual.
@@ -69,8 +70,40 @@ impl Stage {
         config.sandbox.cache_dir = plugins().join("compiled").display().to_string();
         config.database.url = options.database.unwrap_or_else(|| "sqlite::memory:".to_owned());
         let client = Client::new(&config, PASSWORD)?;
-        let service = serve::start(config, listener).await?;
-        Ok(Self { simulator, service, client })
+        let service = serve::start(config.clone(), listener).await?;
+        Ok(Self { simulator, service, client, config })
+    }
+
+    /// Ends the service, and starts it again on the same address and database.
+    pub async fn restart(self) -> anyhow::Result<Self> {
+        let Self { simulator, service, client, config } = self;
+        let address = service.address;
+        service.shutdown().await;
+        let listener = TcpListener::bind(address).await?;
+        let service = serve::start(config.clone(), listener).await?;
+        Ok(Self { simulator, service, client, config })
+    }
+
+    /// Waits until an audit has recommended `count` plans or more; all of them, the oldest first.
+    pub async fn plans(&self, audit: &str, count: usize) -> anyhow::Result<Vec<Value>> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            let page = self.client.get("/v1/action_plans/detail", &[("audit_uuid", audit), ("sort_key", "id")]).await?;
+            let plans = page["action_plans"].as_array().context("no list of plans")?;
+            if plans.len() >= count {
+                return Ok(plans.clone());
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("audit {audit} recommended {} plans, not {count}", plans.len());
+            }
+            // Real processes are watched here; there is nothing to be notified by.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Moves the row at `path` to a state by hand.
+    pub async fn move_to(&self, path: &str, state: &str) -> anyhow::Result<Value> {
+        self.client.patch(path, &json!([{"op": "replace", "path": "/state", "value": state}])).await
     }
 
     /// Creates an audit.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use watcher_bus::Bus;
 use watcher_domain::Limits;
 use watcher_domain::ports::{ActionRunner, Clock, CloudRequests};
+use watcher_domain::service::APPLIER;
 use watcher_store::Store;
 
 pub use graph::ExecutionRule;
@@ -36,6 +37,8 @@ pub struct ApplierOptions {
     pub lease: Duration,
     /// How often rows are looked for whose message was lost.
     pub sweep_interval: Duration,
+    /// How often a sign of life is given.
+    pub heartbeat_interval: Duration,
     /// What a handler may use in one call.
     pub limits: Limits,
     /// What happens after a failed action, by strategy name.
@@ -52,6 +55,7 @@ impl Default for ApplierOptions {
             max_workers: 4,
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),
+            heartbeat_interval: Duration::from_mins(1),
             limits: Limits::for_actions(),
             action_execution_rule: HashMap::new(),
             configuration: HashMap::new(),
@@ -75,4 +79,13 @@ pub struct Applier {
     pub options: ApplierOptions,
     /// Identity of this worker in leases.
     pub worker: Uuid,
+}
+
+impl Applier {
+    /// Gives a sign of life.
+    pub async fn beat(&self) -> Result<(), watcher_store::Error> {
+        let mut tx = self.store.begin().await?;
+        watcher_store::service::heartbeat(&mut tx, APPLIER, &self.options.hostname, self.clock.now()).await?;
+        tx.commit().await
+    }
 }

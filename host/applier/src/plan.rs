@@ -79,12 +79,20 @@ impl Tally {
 }
 
 impl Applier {
-    /// Carries out a plan, if it is PENDING and nobody else takes it first. `stop` is for a plan that somebody cancels.
+    /// Carries out a plan, if it is PENDING and nobody else takes it first. `stop` is for a plan that somebody cancels; on `shutdown` it is
+    /// dropped where it is, and left to whoever buries it.
     #[tracing::instrument(name = "action_plan.run", skip_all, fields(action_plan.id = %id))]
-    pub async fn run_plan(&self, id: ActionPlanId, stop: CancellationToken) -> Result<(), watcher_store::Error> {
+    pub async fn run_plan(
+        &self,
+        id: ActionPlanId,
+        stop: CancellationToken,
+        shutdown: &CancellationToken,
+    ) -> Result<(), watcher_store::Error> {
         let Some(claimed) = self.claim(id).await? else { return Ok(()) };
         let walk = Box::pin(self.walk(&claimed, &stop));
-        let walked = self.hold(&claimed, &stop, walk).await;
+        let Some(walked) = shutdown.run_until_cancelled(Box::pin(self.hold(&claimed, &stop, walk))).await else {
+            return self.abandon(&claimed).await;
+        };
         match walked {
             Some(Ok(tally)) => self.finish(&claimed, tally).await,
             Some(Err(PlanError::Interrupted(Interrupted::Fenced))) | None => {
@@ -93,6 +101,13 @@ impl Applier {
             }
             Some(Err(error)) => self.give_up(&claimed, &error).await,
         }
+    }
+
+    /// Lets the lease lapse at once, so that nobody waits for its end.
+    async fn abandon(&self, claimed: &Claimed) -> Result<(), watcher_store::Error> {
+        let mut tx = self.store.begin().await?;
+        action_plan::abandon(&mut tx, claimed.plan.id, claimed.term).await?;
+        tx.commit().await
     }
 
     async fn claim(&self, id: ActionPlanId) -> Result<Option<Claimed>, watcher_store::Error> {

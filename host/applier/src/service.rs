@@ -30,20 +30,27 @@ impl Service {
         Self { applier, permits, running: Arc::default(), tasks: TaskTracker::new() }
     }
 
-    /// Works until `shutdown`; plans that run then are dropped where they are, and the sweep of the next start ends them.
+    /// Works until `shutdown`; plans that run then are dropped where they are, and the next sweep of any applier ends them.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut subscription = self.applier.bus.subscribe(Role::Applier);
         let mut sweeps = tokio::time::interval(self.applier.options.sweep_interval);
         sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beats = tokio::time::interval(self.applier.options.heartbeat_interval);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = sweeps.tick() => self.sweep(&shutdown).await,
+                _ = beats.tick() => {
+                    if let Err(error) = self.applier.beat().await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "a sign of life could not be given");
+                    }
+                }
                 received = subscription.receive() => match received {
                     Received::Work(Work::RunActionPlan { action_plan_id }) => self.start(action_plan_id, &shutdown),
                     Received::Control(Control::ActionPlanStopped { action_plan_id }) => self.stop(action_plan_id),
                     Received::Work(Work::RunAudit { .. })
-                    | Received::Control(Control::AuditStopped { .. } | Control::PluginsChanged)
+                    | Received::Control(Control::AuditStopped { .. } | Control::ScheduleChanged | Control::PluginsChanged)
                     | Received::Behind => {}
                 },
             }
@@ -89,17 +96,15 @@ impl Service {
             (Arc::clone(&self.applier), Arc::clone(&self.permits), Arc::clone(&self.running));
         let shutdown = shutdown.clone();
         self.tasks.spawn(async move {
-            let work = async {
-                let Ok(_permit) = permits.acquire().await else { return };
-                if let Err(error) = applier.run_plan(id, stop).await {
-                    tracing::error!(
-                        action_plan.id = %id,
-                        error = &error as &dyn std::error::Error,
-                        "action plan {id} could not be carried out"
-                    );
-                }
-            };
-            shutdown.run_until_cancelled(Box::pin(work)).await;
+            if let Some(Ok(_permit)) = shutdown.run_until_cancelled(permits.acquire()).await
+                && let Err(error) = Box::pin(applier.run_plan(id, stop, &shutdown)).await
+            {
+                tracing::error!(
+                    action_plan.id = %id,
+                    error = &error as &dyn std::error::Error,
+                    "action plan {id} could not be carried out"
+                );
+            }
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
     }

@@ -57,6 +57,8 @@ pub enum Control {
         /// Which.
         action_plan_id: ActionPlanId,
     },
+    /// An audit was moved, or its schedule changed: when something is due is to be looked at again.
+    ScheduleChanged,
     /// Plugins were added, changed or deactivated: what was looked up is stale.
     PluginsChanged,
 }

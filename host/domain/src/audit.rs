@@ -45,6 +45,12 @@ named_enum! {
     AuditEvent {
         /// A decision engine takes it.
         Claim = "be claimed",
+        /// A decision engine takes it once more: a continuous one between two runs, or an event audit that was triggered again.
+        ClaimAgain = "be claimed again",
+        /// A run of a continuous audit ended well; others follow.
+        EndRun = "end a run",
+        /// The end time of a continuous audit is reached.
+        Expire = "reach its end",
         /// A run of it ended well.
         Finish = "finish",
         /// A run of it ended with an error.
@@ -57,7 +63,7 @@ named_enum! {
         Suspend = "be suspended",
         /// Somebody lets it go on.
         Resume = "be resumed",
-        /// An event audit is triggered again.
+        /// The webhook of an event audit is called. It stays where it is until a decision engine takes it.
         Trigger = "be triggered",
         /// Somebody deletes it.
         Delete = "be deleted",
@@ -67,14 +73,21 @@ named_enum! {
 impl AuditState {
     /// The only place that says how an audit may move.
     pub const fn after(self, event: AuditEvent) -> Result<Self, InvalidTransition> {
-        use AuditEvent::{Cancel, Claim, Delete, Fail, Finish, LeaseExpire, Resume, Suspend, Trigger};
+        use AuditEvent::{
+            Cancel, Claim, ClaimAgain, Delete, EndRun, Expire, Fail, Finish, LeaseExpire, Resume, Suspend, Trigger,
+        };
         match (self, event) {
-            (Self::Pending, Claim) | (Self::Suspended, Resume) => Ok(Self::Ongoing),
-            (Self::Ongoing, Finish) => Ok(Self::Succeeded),
+            (Self::Pending, Claim)
+            | (Self::Ongoing | Self::Succeeded, ClaimAgain)
+            | (Self::Ongoing, EndRun)
+            | (Self::Suspended, Resume) => Ok(Self::Ongoing),
+            (Self::Ongoing, Finish) | (Self::Pending | Self::Ongoing, Expire) | (Self::Succeeded, Trigger) => {
+                Ok(Self::Succeeded)
+            }
             (Self::Pending | Self::Ongoing, Fail) => Ok(Self::Failed),
             (Self::Pending | Self::Ongoing, Cancel) => Ok(Self::Cancelled),
             (Self::Ongoing, Suspend) => Ok(Self::Suspended),
-            (Self::Ongoing, LeaseExpire) | (Self::Pending | Self::Succeeded, Trigger) => Ok(Self::Pending),
+            (Self::Ongoing, LeaseExpire) | (Self::Pending, Trigger) => Ok(Self::Pending),
             (Self::Suspended | Self::Failed | Self::Succeeded | Self::Cancelled, Delete) => Ok(Self::Deleted),
             (
                 Self::Pending
@@ -129,4 +142,27 @@ pub struct Audit {
     pub status_message: Option<String>,
     /// Times.
     pub stamps: Stamps,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_deletion_happens_to_an_audit_that_was_stopped_or_failed() {
+        for state in [AuditState::Failed, AuditState::Cancelled, AuditState::Deleted] {
+            for event in AuditEvent::ALL {
+                let after = state.after(*event);
+                let deleted = *event == AuditEvent::Delete && state != AuditState::Deleted;
+                assert_eq!(after.ok(), deleted.then_some(AuditState::Deleted), "{state} {event}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_suspended_audit_is_not_run() {
+        for event in [AuditEvent::Claim, AuditEvent::ClaimAgain, AuditEvent::EndRun, AuditEvent::Trigger] {
+            assert!(AuditState::Suspended.after(event).is_err(), "{event}");
+        }
+    }
 }

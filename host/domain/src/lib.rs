@@ -22,6 +22,7 @@ pub mod plugin;
 pub mod ports;
 pub mod recording;
 pub mod schema;
+pub mod service;
 pub mod solution;
 pub mod state;
 pub mod strategy;
@@ -40,6 +41,7 @@ pub use id::{
 };
 pub use limits::Limits;
 pub use plugin::{Digest, PluginKind};
+pub use service::ServiceStatus;
 pub use solution::{PlannedAction, Solution, SolutionAction};
 pub use state::{InvalidTransition, Stamps};
 pub use strategy::Strategy;

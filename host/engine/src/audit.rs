@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::Digest as _;
+use tokio_util::sync::CancellationToken;
 use watcher_bus::{Event, Work};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::efficacy::EfficacyIndicator;
@@ -22,6 +23,7 @@ use crate::decision::{self, Decision, DecisionInput, Resolved, complete_paramete
 use crate::error::AuditError;
 use crate::lease;
 use crate::recorder::MemoryRecorder;
+use crate::schedule;
 
 /// An audit that this engine may work on, under a term of its lease.
 struct Claimed {
@@ -49,17 +51,29 @@ struct Planned {
     recorder: Arc<MemoryRecorder>,
 }
 
+/// What a run recorded.
+struct Recommended {
+    plan: ActionPlanId,
+    state: ActionPlanState,
+    /// Plans of earlier runs that it replaces.
+    replaced: Vec<ActionPlanId>,
+}
+
 impl Engine {
-    /// Runs an audit, if it is PENDING and nobody else takes it first. Errors end up in the audit's row.
-    #[tracing::instrument(name = "audit.run", skip(self), fields(audit.id = %id))]
-    pub async fn run_audit(&self, id: AuditId) -> Result<(), watcher_store::Error> {
+    /// Runs an audit, if it is due and nobody else takes it first. Errors end up in the audit's row. When `interrupt` is cancelled the run
+    /// is dropped, and the audit given back: somebody stopped it, or this process ends.
+    #[tracing::instrument(name = "audit.run", skip_all, fields(audit.id = %id))]
+    pub async fn run_audit(&self, id: AuditId, interrupt: &CancellationToken) -> Result<(), watcher_store::Error> {
         let Some(claimed) = self.claim(id).await? else { return Ok(()) };
-        let renewed =
-            lease::hold(self.options.lease, Box::pin(self.recommend(&claimed)), || self.renew(&claimed)).await;
-        match renewed {
-            Some(Ok(plan)) => {
-                tracing::info!(audit.id = %id, action_plan.id = %plan.0, "audit {id} recommends action plan {}", plan.0);
-                self.announce(&claimed.audit, plan);
+        let run = lease::hold(self.options.lease, Box::pin(self.recommend(&claimed)), || self.renew(&claimed));
+        let Some(ended) = interrupt.run_until_cancelled(Box::pin(run)).await else {
+            return self.give_back(&claimed).await;
+        };
+        match ended {
+            Some(Ok(recommended)) => {
+                let plan = recommended.plan;
+                tracing::info!(audit.id = %id, action_plan.id = %plan, "audit {id} recommends action plan {plan}");
+                self.announce(&claimed.audit, &recommended);
                 Ok(())
             }
             Some(Err(AuditError::Lost)) | None => {
@@ -70,37 +84,74 @@ impl Engine {
         }
     }
 
-    async fn recommend(&self, claimed: &Claimed) -> Result<(ActionPlanId, ActionPlanState), AuditError> {
+    /// Gives a claim up, unless it was taken away already.
+    async fn give_back(&self, claimed: &Claimed) -> Result<(), watcher_store::Error> {
+        let audit = &claimed.audit;
+        let mut tx = self.store.begin().await?;
+        if audit::release(&mut tx, audit.id, claimed.term, self.clock.now()).await? {
+            tx.commit().await?;
+            tracing::info!(audit.id = %audit.id, "audit {} was given back unfinished", audit.id);
+            if audit.audit_type != AuditType::Continuous {
+                self.audit_event(audit.id, Some(AuditState::Ongoing), AuditState::Pending);
+            }
+        }
+        Ok(())
+    }
+
+    async fn recommend(&self, claimed: &Claimed) -> Result<Recommended, AuditError> {
         let audit = &claimed.audit;
         let observed = self.observe(audit).await?;
         let planned = self.decide_and_plan(audit, &observed).await?;
         self.record(claimed, observed, planned).await
     }
 
-    /// Takes the audit, unless another action plan is being applied and the audit does not insist.
+    /// Takes the audit if it is due, unless an action plan is being applied and the audit does not insist.
     async fn claim(&self, id: AuditId) -> Result<Option<Claimed>, watcher_store::Error> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let Some(found) = audit::get(&mut tx, id).await? else { return Ok(None) };
-        if found.state != AuditState::Pending {
-            return Ok(None);
-        }
-        if !found.force && action_plan::any_ongoing(&mut tx, &Visibility::All).await? {
-            let message = "an action plan is being applied; create the audit with force to run it all the same";
-            if found.audit_type == AuditType::Oneshot
-                && audit::stop(&mut tx, id, AuditState::Pending, AuditState::Cancelled, message, now).await?
-            {
-                tx.commit().await?;
-                self.audit_event(id, Some(AuditState::Pending), AuditState::Cancelled);
-            }
-            return Ok(None);
-        }
         let lease = self.new_lease(now);
         let Some(term) = audit::claim(&mut tx, id, &lease, now).await? else { return Ok(None) };
+        if !found.force && action_plan::any_ongoing(&mut tx, &Visibility::All).await? {
+            drop(tx);
+            self.leave_out(&found).await?;
+            return Ok(None);
+        }
         tx.commit().await?;
-        self.audit_event(id, Some(AuditState::Pending), AuditState::Ongoing);
+        if found.state != AuditState::Ongoing {
+            self.audit_event(id, Some(found.state), AuditState::Ongoing);
+        }
         let audit = Audit { state: AuditState::Ongoing, hostname: Some(lease.hostname), ..found.value };
         Ok(Some(Claimed { audit, term }))
+    }
+
+    /// Does not run an audit because an action plan is being applied: a ONESHOT one is cancelled, an EVENT one waits for its next trigger, a
+    /// CONTINUOUS one for its next time.
+    async fn leave_out(&self, audit: &Audit) -> Result<(), watcher_store::Error> {
+        let (id, now) = (audit.id, self.clock.now());
+        let mut tx = self.store.begin().await?;
+        match audit.audit_type {
+            AuditType::Oneshot => {
+                let message = "an action plan is being applied; create the audit with force to run it all the same";
+                if audit::stop(&mut tx, id, AuditState::Pending, AuditState::Cancelled, message, now).await? {
+                    tx.commit().await?;
+                    self.audit_event(id, Some(AuditState::Pending), AuditState::Cancelled);
+                }
+                return Ok(());
+            }
+            AuditType::Event => {
+                let message = "the last trigger had no effect: an action plan was being applied";
+                audit::drop_trigger(&mut tx, id, message, now).await?;
+            }
+            AuditType::Continuous => {
+                let (planned, next) = (audit.next_run_time, schedule::after_run(audit, now));
+                let message = "the last run was left out: an action plan was being applied";
+                watcher_store::schedule::postpone(&mut tx, id, planned, next, message, now).await?;
+            }
+        }
+        tx.commit().await?;
+        tracing::info!(audit.id = %id, "audit {id} does not run now: an action plan is being applied");
+        Ok(())
     }
 
     fn new_lease(&self, now: Timestamp) -> Lease {
@@ -209,12 +260,7 @@ impl Engine {
     }
 
     /// Writes plan, actions, indicators, snapshot and recording, and ends the audit: all or nothing.
-    async fn record(
-        &self,
-        claimed: &Claimed,
-        observed: Observed,
-        planned: Planned,
-    ) -> Result<(ActionPlanId, ActionPlanState), AuditError> {
+    async fn record(&self, claimed: &Claimed, observed: Observed, planned: Planned) -> Result<Recommended, AuditError> {
         let audit = &claimed.audit;
         let (snapshot_digest, snapshot_bytes) = observed
             .stored
@@ -247,6 +293,13 @@ impl Engine {
             snapshot_id: Some(snapshot_id),
             stamps: Stamps::new(now),
         };
+        let replaced = match audit.audit_type {
+            AuditType::Continuous => {
+                let message = format!("a newer run of the audit recommends action plan {plan_id}");
+                action_plan::cancel_recommended_of_audit(&mut tx, audit.id, &message, now).await?
+            }
+            AuditType::Oneshot | AuditType::Event => Vec::new(),
+        };
         action_plan::insert(&mut tx, &plan).await?;
         action::insert_many(&mut tx, &actions).await?;
         efficacy_indicator::insert_many(&mut tx, &indicators, now).await?;
@@ -262,11 +315,20 @@ impl Engine {
             seen: planned.recorder.take(),
         };
         recording::insert(&mut tx, audit.id, Some(plan_id), &recorded, now).await?;
-        if !audit::finish(&mut tx, audit.id, claimed.term, AuditState::Succeeded, None, now).await? {
+        let ended = match audit.audit_type {
+            AuditType::Continuous => {
+                let next = schedule::after_run(audit, now);
+                watcher_store::schedule::end_run(&mut tx, audit.id, claimed.term, next, now).await?
+            }
+            AuditType::Oneshot | AuditType::Event => {
+                audit::finish(&mut tx, audit.id, claimed.term, AuditState::Succeeded, None, now).await?
+            }
+        };
+        if !ended {
             return Err(AuditError::Lost);
         }
         tx.commit().await?;
-        Ok((plan_id, state))
+        Ok(Recommended { plan: plan_id, state, replaced })
     }
 
     fn actions(&self, plan_id: ActionPlanId, planned: &Planned, now: Timestamp) -> Vec<Action> {
@@ -303,8 +365,15 @@ impl Engine {
         decision.indicators.iter().map(row).collect()
     }
 
-    fn announce(&self, audit: &Audit, (action_plan_id, state): (ActionPlanId, ActionPlanState)) {
-        self.audit_event(audit.id, Some(AuditState::Ongoing), AuditState::Succeeded);
+    fn announce(&self, audit: &Audit, recommended: &Recommended) {
+        if audit.audit_type != AuditType::Continuous {
+            self.audit_event(audit.id, Some(AuditState::Ongoing), AuditState::Succeeded);
+        }
+        for &action_plan_id in &recommended.replaced {
+            let (old, state) = (Some(ActionPlanState::Recommended), ActionPlanState::Cancelled);
+            self.bus.publish(Event::ActionPlan { action_plan_id, old, state });
+        }
+        let (action_plan_id, state) = (recommended.plan, recommended.state);
         self.bus.publish(Event::ActionPlan { action_plan_id, old: None, state });
         if state == ActionPlanState::Pending {
             self.bus.publish(Work::RunActionPlan { action_plan_id });

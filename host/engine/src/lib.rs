@@ -1,7 +1,8 @@
 //! Decision engine: runs audits.
 //!
 //! [`audit`] is the table of contents: claim, observe, decide, plan, record. [`service`] finds audits to run, by message and by
-//! sweep, which is one code path. Nothing here computes a decision or an order: that is what plugins are for.
+//! sweep, which is one code path; [`schedule`] says when CONTINUOUS ones run, [`upkeep`] is what else a decision engine does from time to
+//! time. Nothing here computes a decision or an order: that is what plugins are for.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod audit;
@@ -9,7 +10,9 @@ pub mod decision;
 pub mod error;
 mod lease;
 mod recorder;
+pub mod schedule;
 pub mod service;
+pub mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use watcher_bus::Bus;
 use watcher_domain::ports::{Clock, Collector, Datasource, Ids, PlannerRunner, StrategyRunner};
-use watcher_domain::{Limits, PluginKind};
+use watcher_domain::{Limits, PluginKind, Timestamp};
 use watcher_store::Store;
 
 pub use error::AuditError;
@@ -36,6 +39,14 @@ pub struct EngineOptions {
     pub lease: Duration,
     /// How often rows are looked for whose message was lost.
     pub sweep_interval: Duration,
+    /// How often CONTINUOUS audits are looked at without anything being due or said.
+    pub continuous_audit_interval: Duration,
+    /// After how long a RECOMMENDED action plan is superseded; zero for never.
+    pub action_plan_expiry: Duration,
+    /// How often action plans are looked at for that.
+    pub check_interval: Duration,
+    /// How often a sign of life is given.
+    pub heartbeat_interval: Duration,
     /// What a plugin may use in one call.
     pub limits: Limits,
     /// Configuration of plugins by kind and name, without defaults.
@@ -49,6 +60,10 @@ impl Default for EngineOptions {
             max_audit_workers: 2,
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),
+            continuous_audit_interval: Duration::from_secs(10),
+            action_plan_expiry: Duration::from_hours(24),
+            check_interval: Duration::from_mins(30),
+            heartbeat_interval: Duration::from_mins(1),
             limits: Limits::default(),
             configuration: HashMap::new(),
         }
@@ -77,4 +92,6 @@ pub struct Engine {
     pub options: EngineOptions,
     /// Identity of this worker in leases.
     pub worker: Uuid,
+    /// When this worker began: runs of CONTINUOUS audits that were due before were missed.
+    pub started_at: Timestamp,
 }

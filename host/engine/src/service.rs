@@ -2,24 +2,26 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watcher_bus::{Control, Received, Role, Work};
-use watcher_domain::{AuditId, AuditState};
-use watcher_store::audit;
+use watcher_domain::AuditId;
 
 use crate::Engine;
 
-/// How many due audits one sweep takes up; the rest is left to the next.
-const SWEEP_LIMIT: u32 = 100;
+/// How many audits wait or run here at once; others are left in the database.
+const MOST_WAITING: usize = 1000;
 
 /// A decision engine at work.
 pub struct Service {
     engine: Arc<Engine>,
     permits: Arc<Semaphore>,
     running: Arc<Mutex<HashMap<AuditId, CancellationToken>>>,
+    ended: Arc<Notify>,
     tasks: TaskTracker,
 }
 
@@ -27,24 +29,32 @@ impl Service {
     /// A service over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
         let permits = Arc::new(Semaphore::new(engine.options.max_audit_workers.max(1)));
-        Self { engine, permits, running: Arc::default(), tasks: TaskTracker::new() }
+        Self { engine, permits, running: Arc::default(), ended: Arc::default(), tasks: TaskTracker::new() }
     }
 
-    /// Works until `shutdown`, then waits for running audits to be handed back.
+    /// Works until `shutdown`, then waits for running audits to be given back.
     pub async fn run(self, shutdown: CancellationToken) {
+        let options = &self.engine.options;
         let mut subscription = self.engine.bus.subscribe(Role::DecisionEngine);
-        let mut sweeps = tokio::time::interval(self.engine.options.sweep_interval);
-        sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut beats, mut checks) = (every(options.heartbeat_interval), every(options.check_interval));
+        let mut next_look = Instant::now();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                _ = sweeps.tick() => self.sweep(&shutdown).await,
+                () = tokio::time::sleep_until(next_look) => next_look = self.look(&shutdown).await,
+                () = self.ended.notified() => next_look = self.look(&shutdown).await,
+                _ = beats.tick() => report(self.engine.beat().await, "a sign of life could not be given"),
+                _ = checks.tick() => {
+                    report(self.engine.supersede_old_plans().await.map(drop), "old action plans could not be superseded");
+                }
                 received = subscription.receive() => match received {
                     Received::Work(Work::RunAudit { audit_id }) => self.start(audit_id, &shutdown),
                     Received::Control(Control::AuditStopped { audit_id }) => self.stop(audit_id),
+                    Received::Control(Control::ScheduleChanged) | Received::Behind => {
+                        next_look = self.look(&shutdown).await;
+                    }
                     Received::Work(Work::RunActionPlan { .. })
-                    | Received::Control(Control::ActionPlanStopped { .. } | Control::PluginsChanged)
-                    | Received::Behind => {}
+                    | Received::Control(Control::ActionPlanStopped { .. } | Control::PluginsChanged) => {}
                 },
             }
         }
@@ -52,27 +62,21 @@ impl Service {
         self.tasks.wait().await;
     }
 
-    /// Returns audits of workers that are gone to the queue, and starts what is due.
-    async fn sweep(&self, shutdown: &CancellationToken) {
-        match self.due().await {
-            Ok(due) => due.into_iter().for_each(|id| self.start(id, shutdown)),
+    /// Starts what is due; when to look again.
+    async fn look(&self, shutdown: &CancellationToken) -> Instant {
+        let options = &self.engine.options;
+        let patience = options.sweep_interval.min(options.continuous_audit_interval);
+        match self.engine.look().await {
+            Ok(upcoming) => {
+                upcoming.due.iter().for_each(|id| self.start(*id, shutdown));
+                let next = upcoming.next.and_then(|next| (next - upcoming.now).to_std().ok());
+                Instant::now() + next.map_or(patience, |next| next.min(patience))
+            }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the sweep for due audits failed");
+                report(Err(error), "the sweep for due audits failed");
+                Instant::now() + patience
             }
         }
-    }
-
-    async fn due(&self) -> Result<Vec<AuditId>, watcher_store::Error> {
-        let now = self.engine.clock.now();
-        let mut tx = self.engine.store.begin().await?;
-        let released = audit::release_expired(&mut tx, now).await?;
-        let due = audit::due(&mut tx, now, SWEEP_LIMIT).await?;
-        tx.commit().await?;
-        for id in released {
-            tracing::warn!(audit.id = %id, "audit {id} returns to the queue: the decision engine that had it is gone");
-            self.engine.audit_event(id, Some(AuditState::Ongoing), AuditState::Pending);
-        }
-        Ok(due)
     }
 
     /// Starts an audit in a task of its own; a second start of one that waits or runs here does nothing.
@@ -80,22 +84,27 @@ impl Service {
         let token = shutdown.child_token();
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            if running.contains_key(&id) || running.len() >= 10 * SWEEP_LIMIT as usize {
+            if running.contains_key(&id) || running.len() >= MOST_WAITING {
                 return;
             }
             running.insert(id, token.clone());
         }
-        let (engine, permits, running) =
-            (Arc::clone(&self.engine), Arc::clone(&self.permits), Arc::clone(&self.running));
+        let (engine, permits, running, ended) =
+            (Arc::clone(&self.engine), Arc::clone(&self.permits), Arc::clone(&self.running), Arc::clone(&self.ended));
         self.tasks.spawn(async move {
-            let work = async {
-                let Ok(_permit) = permits.acquire().await else { return };
-                if let Err(error) = engine.run_audit(id).await {
+            let permit = token.run_until_cancelled(permits.acquire()).await;
+            let ran = match permit {
+                Some(Ok(_permit)) => Box::pin(engine.run_audit(id, &token)).await,
+                Some(Err(_)) | None => Ok(()),
+            };
+            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            match ran {
+                // Its next run may be due already, or others that waited.
+                Ok(()) => ended.notify_one(),
+                Err(error) => {
                     tracing::error!(audit.id = %id, error = &error as &dyn std::error::Error, "audit {id} could not be run");
                 }
-            };
-            token.run_until_cancelled(Box::pin(work)).await;
-            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            }
         });
     }
 
@@ -103,5 +112,17 @@ impl Service {
         if let Some(token) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
             token.cancel();
         }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn report(result: Result<(), watcher_store::Error>, what: &'static str) {
+    if let Err(error) = result {
+        tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
     }
 }

@@ -28,6 +28,8 @@ pub struct Config {
     pub decision_engine: DecisionEngineConfig,
     /// Action plans.
     pub applier: ApplierConfig,
+    /// Signs of life of the decision engine and the applier.
+    pub service: ServiceConfig,
     /// What plugins may use.
     pub sandbox: SandboxConfig,
     /// Built-in plugins, and configuration of plugins.
@@ -165,11 +167,42 @@ pub struct DecisionEngineConfig {
     pub lease_s: u64,
     /// How often rows are looked for whose message was lost, in seconds.
     pub sweep_interval_s: u64,
+    /// How often continuous audits are looked at without anything being due or said, in seconds.
+    pub continuous_audit_interval_s: u64,
+    /// Age at which a recommended action plan is superseded, in hours; 0 for never.
+    pub action_plan_expiry_h: u64,
+    /// How often action plans are looked at for their age, in seconds.
+    pub check_periodic_interval_s: u64,
 }
 
 impl Default for DecisionEngineConfig {
     fn default() -> Self {
-        Self { max_audit_workers: 2, lease_s: 60, sweep_interval_s: 10 }
+        Self {
+            max_audit_workers: 2,
+            lease_s: 60,
+            sweep_interval_s: 10,
+            continuous_audit_interval_s: 10,
+            action_plan_expiry_h: 24,
+            check_periodic_interval_s: 1800,
+        }
+    }
+}
+
+/// Signs of life of the decision engine and the applier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Name of this host in rows and in the API; empty takes the machine's.
+    pub host: String,
+    /// How often a sign of life is given, in seconds.
+    pub periodic_interval_s: u64,
+    /// How long after its last sign of life a service counts as failed, in seconds.
+    pub service_down_time_s: u32,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self { host: String::new(), periodic_interval_s: 60, service_down_time_s: 90 }
     }
 }
 

@@ -85,7 +85,9 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
 
     let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());
-    let hostname = hostname();
+    let hostname = hostname(&config);
+    let seconds = |seconds: u64| Duration::from_secs(seconds.max(1));
+    let heartbeat_interval = seconds(config.service.periodic_interval_s);
     let configuration = wiring::plugin_configuration(&config);
     let engine = Engine {
         store: store.clone(),
@@ -100,11 +102,16 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             hostname: hostname.clone(),
             max_audit_workers: config.decision_engine.max_audit_workers,
             lease: Duration::from_secs(config.decision_engine.lease_s.max(3)),
-            sweep_interval: Duration::from_secs(config.decision_engine.sweep_interval_s.max(1)),
+            sweep_interval: seconds(config.decision_engine.sweep_interval_s),
+            continuous_audit_interval: seconds(config.decision_engine.continuous_audit_interval_s),
+            action_plan_expiry: Duration::from_secs(config.decision_engine.action_plan_expiry_h.saturating_mul(3600)),
+            check_interval: seconds(config.decision_engine.check_periodic_interval_s),
+            heartbeat_interval,
             limits: config.sandbox.limits,
             configuration: configuration.clone(),
         },
         worker,
+        started_at: clock.now(),
     };
     let applier = Applier {
         store: store.clone(),
@@ -117,7 +124,8 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             max_plans: config.applier.max_plans,
             max_workers: config.applier.max_workers,
             lease: Duration::from_secs(config.applier.lease_s.max(3)),
-            sweep_interval: Duration::from_secs(config.applier.sweep_interval_s.max(1)),
+            sweep_interval: seconds(config.applier.sweep_interval_s),
+            heartbeat_interval,
             limits: config.sandbox.action_limits,
             action_execution_rule: config.applier.action_execution_rule.clone().into_iter().collect(),
             configuration: configuration
@@ -128,6 +136,9 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         },
         worker,
     };
+    // Before anybody can ask which services there are.
+    engine.beat().await.context("cannot write to the database")?;
+    applier.beat().await.context("cannot write to the database")?;
     let router = watcher_api::router(ApiState {
         store: store.clone(),
         bus: bus.clone(),
@@ -141,6 +152,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             body_limit: config.api.max_body_bytes,
             host_url: format!("http://{address}"),
             recent: RECENT,
+            service_down_time_s: config.service.service_down_time_s,
             ..ApiOptions::default()
         }),
     });
@@ -156,8 +168,11 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     Ok(RunningService { address, store, bus, stop, tasks })
 }
 
-/// This machine's name, as rows and the API show it.
-fn hostname() -> String {
+/// This host's name, as rows and the API show it.
+fn hostname(config: &Config) -> String {
+    if !config.service.host.is_empty() {
+        return config.service.host.clone();
+    }
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .ok()

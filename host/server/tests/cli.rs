@@ -154,15 +154,18 @@ fn every_case_gets_a_report_and_a_bad_one_does_not_stop_the_others() {
     assert!(read("bad.json")["error"].as_str().unwrap().contains("parameter nope not allowed"));
 }
 
+/// Any port, whatever listens on the usual one.
+const FREE: &str = "api.listen=127.0.0.1:0";
+
 #[test]
 fn a_keystone_that_is_not_there_or_refuses_is_named_and_nothing_is_left_behind() {
     let folder = Folder::new();
     let database = format!("database.url=sqlite://{}", folder.path("watcher.db").display());
-    let unset = complaint(&["--set", &database, "serve"]);
+    let unset = complaint(&["--set", &database, "--set", FREE, "serve"]);
     assert!(unset.contains("keystone.auth_url is not set"), "{unset}");
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("keystone.auth_url=http://{free}/v3");
-    let away = complaint(&["--set", &database, "--set", &url, "--set", "keystone.password=x", "serve"]);
+    let away = complaint(&["--set", &database, "--set", FREE, "--set", &url, "--set", "keystone.password=x", "serve"]);
     assert!(away.contains(&free.to_string()) && !away.contains("keystone.password"), "{away}");
 }
 
@@ -182,7 +185,9 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn a_database_that_cannot_be_opened_is_named() {
-    let serve = |url: &str| complaint(&["--set", &format!("database.url={url}"), "--set", "api.auth=none", "serve"]);
+    let serve = |url: &str| {
+        complaint(&["--set", &format!("database.url={url}"), "--set", FREE, "--set", "api.auth=none", "serve"])
+    };
     assert!(serve("sqlite:///nowhere/watcher.db").contains("/nowhere/watcher.db"));
     assert!(serve("mysql://x").contains("mysql"));
     let folder = Folder::new();

@@ -5,6 +5,7 @@ use watcher_domain::{
     ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, AuditId, ProjectId, SnapshotId, StrategyId, Timestamp,
 };
 
+use crate::action;
 use crate::error::{Error, Result};
 use crate::page::{Page, Stored, sort_keys};
 use crate::reference::{Reference, Visibility};
@@ -228,16 +229,41 @@ pub async fn lapsed(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<Actio
     Ok(scalars!(tx, Uuid, sql, now, i64::from(limit))?.into_iter().map(ActionPlanId).collect())
 }
 
-/// Moves the RECOMMENDED plans of an audit to `to`, because a newer run of it recommends something else; which.
+/// Cancels the RECOMMENDED plans of an audit and their actions, because a newer run of it recommends something else; which.
 pub async fn cancel_recommended_of_audit(
     tx: &mut Tx,
     audit: AuditId,
-    to: ActionPlanState,
+    status_message: &str,
     now: Timestamp,
 ) -> Result<Vec<ActionPlanId>> {
-    let sql = "UPDATE action_plans SET state = $2, updated_at = $3 \
+    let sql = "UPDATE action_plans SET state = 'CANCELLED', status_message = $2, updated_at = $3 \
                WHERE audit_id = $1 AND state = 'RECOMMENDED' AND deleted = 0 RETURNING uuid";
-    Ok(scalars!(tx, Uuid, sql, audit.0, to.as_str(), now)?.into_iter().map(ActionPlanId).collect())
+    let plans: Vec<_> = scalars!(tx, Uuid, sql, audit.0, status_message, now)?.into_iter().map(ActionPlanId).collect();
+    for plan in &plans {
+        action::cancel_pending_of_plan(tx, *plan, now).await?;
+    }
+    Ok(plans)
+}
+
+/// Supersedes RECOMMENDED plans that were made before `before`, at most `limit`, and says why; which.
+pub async fn supersede(
+    tx: &mut Tx,
+    before: Timestamp,
+    status_message: &str,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ActionPlanId>> {
+    let sql = "UPDATE action_plans SET state = 'SUPERSEDED', status_message = $2, updated_at = $3 WHERE id IN \
+               (SELECT id FROM action_plans WHERE state = 'RECOMMENDED' AND deleted = 0 AND created_at < $1 ORDER BY id LIMIT $4) \
+               AND state = 'RECOMMENDED' RETURNING uuid";
+    Ok(scalars!(tx, Uuid, sql, before, status_message, now, i64::from(limit))?.into_iter().map(ActionPlanId).collect())
+}
+
+/// Lets a claim lapse at once; `false` if it does not hold any more.
+pub async fn abandon(tx: &mut Tx, id: ActionPlanId, term: i64) -> Result<bool> {
+    let sql = "UPDATE action_plans SET lease_owner = NULL, lease_until = NULL \
+               WHERE uuid = $1 AND lease_term = $2 AND state IN ('ONGOING', 'CANCELLING') AND deleted = 0";
+    Ok(execute!(tx, sql, id.0, term)? == 1)
 }
 
 /// Cancels the RECOMMENDED and PENDING plans of a strategy; which. Plans that run keep the component they were made with.

@@ -183,14 +183,16 @@ pub async fn list(
 }
 
 /// Writes what a client may change of an audit: all but its owner. `false` if it is not there any more, or was changed since `audit` was
-/// read (its `updated_at` is another). Whether its state may change so is for the caller to know.
+/// read (its `updated_at` is another). Whether its state may change so is for the caller to know. Another interval lets
+/// [`schedule`](crate::schedule) work its next run out again.
 ///
 /// # Errors
 /// As [`insert`].
 pub async fn update(tx: &mut Tx, audit: &Audit, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE audits SET name = $2, audit_type = $3, state = $4, parameters = $5, \"interval\" = $6, \
                goal_id = $7, strategy_id = $8, scope = $9, auto_trigger = $10, force = $11, next_run_time = $12, \
-               hostname = $13, start_time = $14, end_time = $15, status_message = $16, updated_at = $17 \
+               hostname = $13, start_time = $14, end_time = $15, status_message = $16, updated_at = $17, \
+               scheduled_at = CASE WHEN \"interval\" IS NOT DISTINCT FROM $6 THEN scheduled_at END \
                WHERE uuid = $1 AND deleted = 0 AND updated_at IS NOT DISTINCT FROM $18";
     let (parameters, scope) = (json(&audit.parameters)?, json(&audit.scope)?);
     let rows = execute!(
@@ -219,9 +221,11 @@ pub async fn update(tx: &mut Tx, audit: &Audit, now: Timestamp) -> Result<bool> 
     Ok(rows == 1)
 }
 
-/// Moves an audit from `from` to `to`; `false` if it is not in `from`.
+/// Moves an audit from `from` to `to`, by somebody's wish; `false` if it is not in `from`. Whoever runs it loses its claim, and the next
+/// run of a CONTINUOUS audit is worked out again.
 pub async fn transition(tx: &mut Tx, id: AuditId, from: AuditState, to: AuditState, now: Timestamp) -> Result<bool> {
-    let sql = "UPDATE audits SET state = $3, updated_at = $4 WHERE uuid = $1 AND state = $2 AND deleted = 0";
+    let sql = "UPDATE audits SET state = $3, updated_at = $4, scheduled_at = NULL, lease_owner = NULL, lease_until = NULL, \
+               lease_term = lease_term + 1 WHERE uuid = $1 AND state = $2 AND deleted = 0";
     Ok(execute!(tx, sql, id.0, from.as_str(), to.as_str(), now)? == 1)
 }
 
@@ -234,24 +238,49 @@ pub async fn stop(
     status_message: &str,
     now: Timestamp,
 ) -> Result<bool> {
-    let sql = "UPDATE audits SET state = $3, status_message = $4, updated_at = $5 \
-               WHERE uuid = $1 AND state = $2 AND deleted = 0";
+    let sql = "UPDATE audits SET state = $3, status_message = $4, updated_at = $5, scheduled_at = NULL, lease_owner = NULL, \
+               lease_until = NULL, lease_term = lease_term + 1 WHERE uuid = $1 AND state = $2 AND deleted = 0";
     Ok(execute!(tx, sql, id.0, from.as_str(), to.as_str(), status_message, now)? == 1)
 }
 
-/// Puts an EVENT audit whose webhook was called into the queue, unless it runs; `false` if it is none, or not PENDING or SUCCEEDED.
+/// Marks an EVENT audit whose webhook was called as due; `false` if it is none, or not PENDING or SUCCEEDED. A call while one waits
+/// already is one with it: the run begins after both.
 pub async fn trigger(tx: &mut Tx, id: AuditId, now: Timestamp) -> Result<bool> {
-    let sql = "UPDATE audits SET state = 'PENDING', triggered_at = $2, updated_at = $2 \
+    let sql = "UPDATE audits SET triggered_at = COALESCE(triggered_at, $2) \
                WHERE uuid = $1 AND deleted = 0 AND audit_type = 'EVENT' AND state IN ('PENDING', 'SUCCEEDED')";
     Ok(execute!(tx, sql, id.0, now)? == 1)
 }
 
-/// Takes a PENDING audit: it becomes ONGOING, on the host of `lease`, until `lease.until`. The term under which this claim may write, or
-/// none if somebody else took it first.
+/// Drops the trigger of an EVENT audit that cannot run now, and says why; `false` if it has none that waits.
+pub async fn drop_trigger(tx: &mut Tx, id: AuditId, status_message: &str, now: Timestamp) -> Result<bool> {
+    let sql = "UPDATE audits SET triggered_at = NULL, status_message = $2, updated_at = $3 WHERE uuid = $1 AND deleted = 0 \
+               AND audit_type = 'EVENT' AND state IN ('PENDING', 'SUCCEEDED') AND triggered_at IS NOT NULL";
+    Ok(execute!(tx, sql, id.0, status_message, now)? == 1)
+}
+
+/// What lets an audit be claimed: ONESHOT while it is PENDING, EVENT once it was triggered, CONTINUOUS when its time has come.
+macro_rules! claimable {
+    ($now:literal) => {
+        concat!(
+            "deleted = 0 AND lease_owner IS NULL AND (audit_type = 'ONESHOT' AND state = 'PENDING' \
+             OR audit_type = 'EVENT' AND state IN ('PENDING', 'SUCCEEDED') AND triggered_at IS NOT NULL \
+             OR audit_type = 'CONTINUOUS' AND state IN ('PENDING', 'ONGOING') AND scheduled_at IS NOT NULL \
+             AND next_run_time <= ",
+            $now,
+            ")"
+        )
+    };
+}
+
+/// Takes an audit that is due: it becomes ONGOING, on the host of `lease`, until `lease.until`. The term under which this claim may
+/// write, or none if it is not due, or somebody else took it first.
 pub async fn claim(tx: &mut Tx, id: AuditId, lease: &Lease, now: Timestamp) -> Result<Option<i64>> {
-    let sql = "UPDATE audits SET state = 'ONGOING', hostname = $2, lease_owner = $3, lease_until = $4, \
-               lease_term = lease_term + 1, triggered_at = NULL, updated_at = $5 \
-               WHERE uuid = $1 AND state = 'PENDING' AND deleted = 0 RETURNING lease_term";
+    let sql = concat!(
+        "UPDATE audits SET state = 'ONGOING', hostname = $2, lease_owner = $3, lease_until = $4, \
+         lease_term = lease_term + 1, triggered_at = NULL, updated_at = $5 WHERE uuid = $1 AND ",
+        claimable!("$5"),
+        " RETURNING lease_term"
+    );
     Ok(scalar!(tx, i64, sql, id.0, &lease.hostname, lease.owner, lease.until, now)?)
 }
 
@@ -276,20 +305,38 @@ pub async fn finish(
     Ok(execute!(tx, sql, id.0, term, to.as_str(), status_message, now)? == 1)
 }
 
-/// Returns the ONGOING audits of workers that are gone to the queue: their lease has run out. CONTINUOUS audits stay ONGOING between
-/// runs and are left alone.
+/// Gives a claim up: whoever comes next may claim the audit at once. ONESHOT and EVENT audits return to the queue; a CONTINUOUS one stays
+/// ONGOING and waits for its next time. `false` if the claim does not hold any more.
+pub async fn release(tx: &mut Tx, id: AuditId, term: i64, now: Timestamp) -> Result<bool> {
+    let sql = "UPDATE audits SET state = CASE WHEN audit_type = 'CONTINUOUS' THEN state ELSE 'PENDING' END, \
+               triggered_at = CASE WHEN audit_type = 'EVENT' THEN $3 END, scheduled_at = NULL, lease_owner = NULL, \
+               lease_until = NULL, updated_at = $3 \
+               WHERE uuid = $1 AND lease_term = $2 AND state = 'ONGOING' AND lease_owner IS NOT NULL AND deleted = 0";
+    Ok(execute!(tx, sql, id.0, term, now)? == 1)
+}
+
+/// Takes audits from workers that are gone: their lease has run out. ONESHOT and EVENT audits return to the queue, and are told; a
+/// CONTINUOUS one stays ONGOING and waits for its next time.
 pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<Vec<AuditId>> {
-    let sql = "UPDATE audits SET state = 'PENDING', lease_owner = NULL, lease_until = NULL, triggered_at = $1, updated_at = $1 \
+    let between_runs = "UPDATE audits SET lease_owner = NULL, lease_until = NULL, scheduled_at = NULL, updated_at = $1 \
+                        WHERE state = 'ONGOING' AND audit_type = 'CONTINUOUS' AND deleted = 0 AND lease_until < $1";
+    execute!(tx, between_runs, now)?;
+    let sql = "UPDATE audits SET state = 'PENDING', lease_owner = NULL, lease_until = NULL, updated_at = $1, \
+               triggered_at = CASE WHEN audit_type = 'EVENT' THEN $1 END \
                WHERE state = 'ONGOING' AND audit_type IN ('ONESHOT', 'EVENT') AND deleted = 0 \
                AND (lease_until IS NULL OR lease_until < $1) RETURNING uuid";
     Ok(scalars!(tx, Uuid, sql, now)?.into_iter().map(AuditId).collect())
 }
 
-/// Audits that wait for a worker, the oldest first: PENDING ones of type ONESHOT, and of type EVENT if they were triggered.
-pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<AuditId>> {
-    let sql = "SELECT uuid FROM audits WHERE state = 'PENDING' AND deleted = 0 \
-               AND (audit_type = 'ONESHOT' OR (audit_type = 'EVENT' AND triggered_at <= $1)) ORDER BY id LIMIT $2";
-    Ok(scalars!(tx, Uuid, sql, now, i64::from(limit))?.into_iter().map(AuditId).collect())
+/// Audits that wait for a worker and for nothing else, the oldest first; CONTINUOUS ones that were scheduled before `since` do not count.
+pub async fn due(tx: &mut Tx, now: Timestamp, since: Timestamp, limit: u32) -> Result<Vec<AuditId>> {
+    let sql = concat!(
+        "SELECT uuid FROM audits WHERE ",
+        claimable!("$1"),
+        " AND (audit_type <> 'CONTINUOUS' OR scheduled_at >= $2 AND (start_time IS NULL OR start_time <= $1)) \
+         ORDER BY COALESCE(next_run_time, created_at), id LIMIT $3"
+    );
+    Ok(scalars!(tx, Uuid, sql, now, since, i64::from(limit))?.into_iter().map(AuditId).collect())
 }
 
 /// Soft-deletes an audit; `false` if there is none, or its state does not allow it.

@@ -22,6 +22,7 @@ pub mod page;
 pub mod plugin;
 pub mod recording;
 pub mod reference;
+pub mod schedule;
 mod select;
 pub mod service;
 pub mod snapshot;

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_optimization",
     2 "0002_plugins",
     3 "0003_runs",
+    10 "0010_schedule",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

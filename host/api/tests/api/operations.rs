@@ -112,6 +112,7 @@ async fn continuous_and_event_audits_are_kept_without_being_run() {
         "start_time": "2030-01-01 00:00:00+02:00"});
     let audit = service.call("POST", "/v1/audits", Some(body)).await.json();
     assert_eq!((&audit["interval"], &audit["start_time"]), (&json!("*/5 * * * *"), &json!("2029-12-31T22:00:00")));
+    assert_eq!(work.receive().await, Received::Control(Control::ScheduleChanged));
     let body = json!({"audit_type": "EVENT", "goal": "dummy", "name": "E"});
     let event = service.call("POST", "/v1/audits", Some(body)).await.json();
     assert_eq!(event["state"], "PENDING");

@@ -90,17 +90,15 @@ async fn an_audit_whose_worker_is_gone_returns_to_the_queue_and_the_old_worker_w
     for store in backends().await {
         let make = Fixtures::default();
         let audit = make.inserted_audit(&store, |_| {}).await;
-        let continuous = make.inserted_audit(&store, |audit| audit.audit_type = AuditType::Continuous).await;
         let until = make.now() + Duration::from_mins(1);
         let old = claim_audit(&store, audit.id, &lease(&make, "old", until), make.now()).await.unwrap().unwrap();
-        claim_audit(&store, continuous.id, &lease(&make, "old", until), make.now()).await.unwrap();
 
         let mut tx = store.begin().await.unwrap();
         make.later(60);
         assert!(audit::release_expired(&mut tx, make.now()).await.unwrap().is_empty(), "it runs out after its end");
         let now = make.later(1);
         assert_eq!(audit::release_expired(&mut tx, now).await.unwrap(), [audit.id], "{}", store.name);
-        assert!(audit::due(&mut tx, now, 10).await.unwrap().contains(&audit.id));
+        assert!(audit::due(&mut tx, now, now, 10).await.unwrap().contains(&audit.id));
         assert!(!audit::finish(&mut tx, audit.id, old, AuditState::Succeeded, None, now).await.unwrap());
         tx.commit().await.unwrap();
 
@@ -122,10 +120,15 @@ async fn an_event_audit_is_due_once_per_trigger() {
         let event = make.inserted_audit(&store, |audit| audit.audit_type = AuditType::Event).await;
         let oneshot = make.inserted_audit(&store, |_| {}).await;
         let mut tx = store.begin().await.unwrap();
-        let due = async |tx: &mut _, limit| audit::due(tx, make.now(), limit).await.unwrap();
+        let due = async |tx: &mut _, limit| audit::due(tx, make.now(), make.now(), limit).await.unwrap();
         assert!(!due(&mut tx, 10).await.contains(&event.id), "it waits for its webhook");
         assert!(!audit::trigger(&mut tx, oneshot.id, make.now()).await.unwrap());
-        assert!(audit::trigger(&mut tx, event.id, make.now()).await.unwrap());
+        let lease_now = lease(&make, "host", make.now());
+        assert_eq!(audit::claim(&mut tx, event.id, &lease_now, make.now()).await.unwrap(), None, "nobody called it");
+        for _ in 0..2 {
+            assert!(audit::trigger(&mut tx, event.id, make.now()).await.unwrap(), "calls while it waits are one");
+        }
+        assert_eq!(reread_audit(&mut tx, event.id).await.state, AuditState::Pending);
         assert!(due(&mut tx, 10).await.contains(&event.id));
         assert_eq!(due(&mut tx, 1).await.len(), 1);
         let lease = lease(&make, "host", make.now() + Duration::from_secs(9));
@@ -135,6 +138,12 @@ async fn an_event_audit_is_due_once_per_trigger() {
         assert!(!due(&mut tx, 10).await.contains(&event.id));
         assert!(audit::trigger(&mut tx, event.id, make.now()).await.unwrap());
         assert!(due(&mut tx, 10).await.contains(&event.id));
+        assert_eq!(reread_audit(&mut tx, event.id).await.state, AuditState::Succeeded, "nobody took it yet");
+        assert!(audit::drop_trigger(&mut tx, event.id, "not now", make.now()).await.unwrap());
+        assert!(!audit::drop_trigger(&mut tx, event.id, "not now", make.now()).await.unwrap());
+        assert!(!due(&mut tx, 10).await.contains(&event.id));
+        let read = reread_audit(&mut tx, event.id).await;
+        assert_eq!((read.state, read.status_message.as_deref()), (AuditState::Succeeded, Some("not now")));
     }
 }
 
@@ -241,19 +250,58 @@ async fn a_plan_that_was_stopped_while_it_ran_is_not_succeeded() {
 }
 
 #[tokio::test]
-async fn a_newer_run_ends_what_the_older_ones_recommended() {
+async fn a_newer_run_cancels_what_the_older_ones_recommended() {
     for store in backends().await {
         let make = Fixtures::default();
         let chain = make.chain(&store).await;
         let mut tx = store.begin().await.unwrap();
+        action::insert_many(&mut tx, &make.actions(&chain.plan, 2)).await.unwrap();
         let mut started = make.plan(&chain.audit, &chain.strategy);
         started.state = ActionPlanState::Ongoing;
         action_plan::insert(&mut tx, &started).await.unwrap();
-        let to = ActionPlanState::Superseded;
-        let ended = action_plan::cancel_recommended_of_audit(&mut tx, chain.audit.id, to, make.now()).await.unwrap();
-        assert_eq!(ended, [chain.plan.id]);
-        assert_eq!(reread_plan(&mut tx, chain.plan.id).await.state, to);
+        let ended = action_plan::cancel_recommended_of_audit(&mut tx, chain.audit.id, "newer", make.now()).await;
+        assert_eq!(ended.unwrap(), [chain.plan.id]);
+        let read = reread_plan(&mut tx, chain.plan.id).await;
+        assert_eq!((read.state, read.status_message.as_deref()), (ActionPlanState::Cancelled, Some("newer")));
+        let actions = action::list_of_plan(&mut tx, chain.plan.id).await.unwrap();
+        assert!(actions.iter().all(|action| action.state == ActionState::Cancelled));
         assert_eq!(reread_plan(&mut tx, started.id).await.state, ActionPlanState::Ongoing);
+    }
+}
+
+#[tokio::test]
+async fn plans_that_nobody_started_are_superseded_by_age() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let (old, _) = make.inserted_plan(&store, ActionPlanState::Recommended, 0).await;
+        let (started, _) = make.inserted_plan(&store, ActionPlanState::Ongoing, 0).await;
+        let now = make.later(60);
+        let (young, _) = make.inserted_plan(&store, ActionPlanState::Recommended, 0).await;
+        let mut tx = store.begin().await.unwrap();
+        let expired = action_plan::supersede(&mut tx, now, "old", now, 2).await.unwrap();
+        assert_eq!(expired.len(), 2, "two at a time: its chain's plan, and itself");
+        let expired = [expired, action_plan::supersede(&mut tx, now, "old", now, 9).await.unwrap()].concat();
+        assert!(expired.contains(&old.id), "{}", store.name);
+        assert!(!expired.contains(&young.id) && !expired.contains(&started.id));
+        let read = reread_plan(&mut tx, old.id).await;
+        assert_eq!((read.state, read.status_message.as_deref()), (ActionPlanState::Superseded, Some("old")));
+        assert!(action_plan::supersede(&mut tx, now, "old", now, 9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_abandoned_lapses_at_once() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let (plan, _) = make.inserted_plan(&store, ActionPlanState::Pending, 0).await;
+        let mut tx = store.begin().await.unwrap();
+        let now = make.now();
+        let lease = lease(&make, "host", now + Duration::from_mins(1));
+        let term = action_plan::claim(&mut tx, plan.id, &lease, now).await.unwrap().unwrap();
+        assert!(!action_plan::abandon(&mut tx, plan.id, term + 1).await.unwrap());
+        assert!(action_plan::lapsed(&mut tx, now, 9).await.unwrap().is_empty());
+        assert!(action_plan::abandon(&mut tx, plan.id, term).await.unwrap());
+        assert_eq!(action_plan::lapsed(&mut tx, now, 9).await.unwrap(), [plan.id]);
     }
 }
 

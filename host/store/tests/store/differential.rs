@@ -13,7 +13,7 @@ use watcher_domain::{
 use watcher_store::testing::{Backend, backends, dump};
 use watcher_store::{
     Lease, Page, Reference, Result, SortDir, Stored, Tx, Visibility, action, action_plan, audit, audit_template,
-    efficacy_indicator, goal, journal, service, strategy,
+    efficacy_indicator, goal, journal, schedule, service, strategy,
 };
 
 use crate::fixtures::{Fixtures, project};
@@ -85,7 +85,7 @@ impl World {
             until: now + Duration::from_secs(random.random_range(0..60)),
             term: 0,
         };
-        let kind = random.random_range(0..34);
+        let kind = random.random_range(0..36);
         let (told, goes_on) = match kind {
             0 => {
                 let goal = self.make.goal(name);
@@ -114,6 +114,9 @@ impl World {
                 );
                 audit.project_id = owner;
                 audit.audit_type = *AuditType::ALL.choose(random).unwrap();
+                audit.interval = random.random::<bool>().then(|| "60".to_owned());
+                audit.start_time = random.random_bool(0.3).then_some(now + Duration::from_secs(40));
+                audit.end_time = random.random_bool(0.3).then_some(now + Duration::from_secs(80));
                 self.audits.push(audit.clone());
                 told(audit::insert(tx, &audit).await)
             }
@@ -190,10 +193,7 @@ impl World {
                         let changed = Audit { name: format!("{name}2"), state: audit_state, ..found.value };
                         told(audit::update(tx, &changed, now).await)
                     }
-                    _ => {
-                        let to = ActionPlanState::Superseded;
-                        told(action_plan::cancel_recommended_of_audit(tx, audit.id, to, now).await.map(sorted))
-                    }
+                    _ => told(action_plan::cancel_recommended_of_audit(tx, audit.id, name, now).await.map(sorted)),
                 }
             }
             25..=30 => {
@@ -220,12 +220,31 @@ impl World {
                     _ => told(action::transition(tx, action.id, ActionState::Pending, action_state, None, now).await),
                 }
             }
-            _ => match random.random_range(0..6) {
+            33 => {
+                let Some(audit) = self.audits.choose(random) else { return ("none".to_owned(), true) };
+                match random.random_range(0..5) {
+                    0 => told(audit::release(tx, audit.id, term, now).await),
+                    1 => told(audit::drop_trigger(tx, audit.id, name, now).await),
+                    2 => told(schedule::end_run(tx, audit.id, term, random.random::<bool>().then_some(now), now).await),
+                    3 => told(schedule::postpone(tx, audit.id, None, Some(now), name, now).await),
+                    _ => match schedule::unscheduled(tx, now, now, 3).await {
+                        Ok(found) => match found.choose(random) {
+                            Some(one) => told(schedule::set(tx, one, now, name, now).await),
+                            None => ("none".to_owned(), true),
+                        },
+                        Err(error) => told(Err::<(), _>(error)),
+                    },
+                }
+            }
+            _ => match random.random_range(0..9) {
                 0 => told(audit::release_expired(tx, now).await.map(sorted)),
-                1 => told(audit::due(tx, now, 3).await),
+                1 => told(audit::due(tx, now, now, 3).await),
                 2 => told(action_plan::due(tx, now, 3).await),
                 3 => told(action_plan::lapsed(tx, now, 3).await),
                 4 => told(action_plan::any_ongoing(tx, &visible).await),
+                5 => told(schedule::expire(tx, now).await.map(sorted)),
+                6 => told(schedule::next_time(tx, now).await),
+                7 => told(action_plan::supersede(tx, now, name, now, 3).await.map(|plans| plans.len())),
                 _ => told(service::heartbeat(tx, "watcher-applier", name, now).await),
             },
         };
@@ -282,6 +301,8 @@ async fn rows(tx: &mut Tx) -> Vec<String> {
     }
     let deletion = "CASE WHEN deleted = 0 THEN 'there' WHEN deleted = id THEN 'deleted' ELSE 'wrong' END";
     let lease = "CASE WHEN lease_until IS NULL THEN 'free' ELSE 'leased' END";
+    let scheduled = "CASE WHEN scheduled_at IS NULL THEN 'not scheduled' ELSE 'scheduled' END";
+    rows.extend(dump(tx, "audits", &[scheduled], "id").await.unwrap());
     for table in ["audits", "action_plans"] {
         rows.extend(dump(tx, table, &["project_id", "lease_term", lease, deletion], "id").await.unwrap());
     }

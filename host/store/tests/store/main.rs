@@ -11,3 +11,4 @@ mod migrations;
 mod nouns;
 mod pages;
 mod runs;
+mod schedule;

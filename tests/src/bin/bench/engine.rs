@@ -42,6 +42,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             datasource: Arc::new(FileDatasource::new(&file)),
             options: EngineOptions::default(),
             worker: ids.uuid(),
+            started_at: clock.now(),
         };
         let mut times = Vec::new();
         let mut actions = 0;
@@ -72,7 +73,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             audit::insert(&mut tx, &row).await?;
             tx.commit().await?;
             let begin = Instant::now();
-            engine.run_audit(row.id).await?;
+            engine.run_audit(row.id, &tokio_util::sync::CancellationToken::new()).await?;
             if round > 0 {
                 times.push(begin.elapsed());
             }

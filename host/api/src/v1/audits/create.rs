@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use watcher_bus::{Event, Work};
+use watcher_bus::{Control, Event, Work};
 use watcher_cluster::AuditScope;
 use watcher_domain::interval::Interval;
 use watcher_domain::{Audit, AuditId, AuditState, AuditTemplate, AuditType, Goal, Stamps, Strategy, Timestamp};
@@ -122,8 +122,10 @@ pub(crate) async fn create(context: Context, arguments: Arguments, body: Body) -
     tracing::info!(audit.id = %audit.id, "audit {} created", audit.id);
 
     context.api.bus.publish(Event::Audit { audit_id: audit.id, old: None, state: audit.state });
-    if audit.audit_type == AuditType::Oneshot {
-        context.api.bus.publish(Work::RunAudit { audit_id: audit.id });
+    match audit.audit_type {
+        AuditType::Oneshot => context.api.bus.publish(Work::RunAudit { audit_id: audit.id }),
+        AuditType::Continuous => context.api.bus.publish(Control::ScheduleChanged),
+        AuditType::Event => {}
     }
     Ok(Created {
         location: context.base.v1(&format!("audits/{}", audit.id)),

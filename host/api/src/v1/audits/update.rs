@@ -65,6 +65,9 @@ pub(crate) async fn update(
     if state != before.state {
         announce(&context, &before, state);
     }
+    if state != before.state || after.audit_type == AuditType::Continuous {
+        context.api.bus.publish(Control::ScheduleChanged);
+    }
     Ok(Json(AuditView::new(&stored, &names, &context.base, context.version, Detail::Full)))
 }
 

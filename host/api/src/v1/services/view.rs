@@ -1,8 +1,10 @@
 //! Services as clients see them.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
 use serde::Serialize;
 use utoipa::ToSchema;
+use watcher_domain::ServiceStatus;
 use watcher_store::Stored;
 use watcher_store::service::Service;
 
@@ -34,14 +36,13 @@ pub(crate) struct ServiceView {
 impl ServiceView {
     pub(crate) fn new(service: &Stored<Service>, context: &Context, detail: Detail) -> Self {
         let seen = service.last_seen_up.or(service.stamps.updated_at).unwrap_or(service.stamps.created_at);
-        let silent = (context.api.clock.now() - seen).abs();
-        let down = TimeDelta::seconds(i64::from(context.api.options.service_down_time_s));
+        let down_time = Duration::from_secs(u64::from(context.api.options.service_down_time_s));
         Self {
             id: service.serial,
             name: service.name.clone(),
             host: service.host.clone(),
             last_seen_up: detail.only_full(|| Nullable(service.last_seen_up.map(time::naive))),
-            status: if silent <= down { "ACTIVE" } else { "FAILED" },
+            status: ServiceStatus::of(seen, context.api.clock.now(), down_time).as_str(),
             links: context.base.item("services", service.serial),
             stamps: detail.only_full(|| service.stamps.into()),
         }

@@ -13,7 +13,7 @@ use crate::openapi::{Headers, ReadProblems, WriteProblems};
 use crate::policy::Rule;
 use crate::v1::{Ident, find};
 
-/// Sets off an audit of type `EVENT` that is `PENDING` or `SUCCEEDED`. Any JSON will do as the body, but there must be one.
+/// Sets off an audit of type `EVENT` that is `PENDING` or `SUCCEEDED`. Calls while one waits for its run are one with it. Any JSON will do as the body, but there must be one.
 #[utoipa::path(
     post, path = "/v1/webhooks/{audit}", operation_id = "trigger_audit", tag = "webhooks",
     params(("audit" = String, Path, description = "UUID, name or number"), Headers),
