@@ -19,6 +19,12 @@ macro_rules! entity_id {
             }
         }
 
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl FromStr for $name {
             type Err = uuid::Error;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -43,6 +49,8 @@ entity_id! {
     ActionId;
     /// UUID of an efficacy indicator.
     EfficacyIndicatorId;
+    /// UUID of a scoring engine.
+    ScoringEngineId;
     /// UUID of a plugin.
     PluginId;
     /// UUID of a stored snapshot of a cluster.

@@ -23,6 +23,7 @@ pub mod ports;
 pub mod recording;
 pub mod schema;
 pub mod service;
+pub mod scoring_engine;
 pub mod solution;
 pub mod state;
 pub mod strategy;
@@ -36,12 +37,13 @@ pub use efficacy::{EfficacyIndicator, GlobalEfficacy, IndicatorSpec};
 pub use failure::{Blame, Failure};
 pub use goal::Goal;
 pub use id::{
-    ActionId, ActionPlanId, AuditId, AuditTemplateId, EfficacyIndicatorId, GoalId, PluginId, ProjectId, SnapshotId,
-    StrategyId,
+    ActionId, ActionPlanId, AuditId, AuditTemplateId, EfficacyIndicatorId, GoalId, PluginId, ProjectId,
+    ScoringEngineId, SnapshotId, StrategyId,
 };
 pub use limits::Limits;
 pub use plugin::{Digest, PluginKind};
 pub use service::ServiceStatus;
+pub use scoring_engine::ScoringEngine;
 pub use solution::{PlannedAction, Solution, SolutionAction};
 pub use state::{InvalidTransition, Stamps};
 pub use strategy::Strategy;

@@ -22,7 +22,7 @@ named_enum! {
         HostCalls = "host calls",
         /// Handles that the instance holds.
         Resources = "resource table",
-        /// Bytes of the result.
+        /// Bytes of the result; of a strategy also those that it has scoring engines take and give.
         Output = "output",
         /// Actions in a solution.
         Actions = "actions",
@@ -81,7 +81,7 @@ pub struct Limits {
     pub host_calls: u64,
     /// Handles that the instance holds.
     pub resources: u64,
-    /// Bytes of the result.
+    /// Bytes of the result; of a strategy also, counted apart, those that it has scoring engines take and give, which are recorded.
     pub output_bytes: u64,
     /// Actions in a solution.
     pub actions: u64,
@@ -112,6 +112,18 @@ impl Limits {
     /// Limits of an action handler: little computation, but a migration may take long.
     pub fn for_actions() -> Self {
         Self { memory_bytes: 64 << 20, fuel: 10_000_000_000, deadline_ms: 3_600_000, ..Self::default() }
+    }
+
+    /// Limits of one call of a scoring engine, which a strategy waits for.
+    pub fn for_scoring() -> Self {
+        Self {
+            memory_bytes: 256 << 20,
+            fuel: 50_000_000_000,
+            deadline_ms: 60_000,
+            output_bytes: 16 << 20,
+            requests: 0,
+            ..Self::default()
+        }
     }
 
     /// Wall-clock time.

@@ -20,6 +20,8 @@ named_enum! {
         Planner = "planner",
         /// Carries out one type of action.
         Action = "action",
+        /// Turns features into scores.
+        ScoringEngine = "scoring-engine",
     }
 }
 
@@ -76,7 +78,7 @@ impl<'de> Deserialize<'de> for Digest {
 /// What a component says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// `snake_case`: the strategy, planner or action type as operators type it.
+    /// `snake_case`: the strategy, planner, action type or scoring engine as operators type it.
     pub name: String,
     /// Semver.
     pub version: String,
@@ -110,6 +112,8 @@ pub enum Specifics {
     Strategy(StrategySpecifics),
     /// Of an action handler.
     Action(ActionSpecifics),
+    /// Of a scoring engine.
+    ScoringEngine(ScoringEngineSpecifics),
     /// Of a planner: nothing more.
     Planner {},
 }
@@ -120,7 +124,7 @@ impl Specifics {
         match self {
             Self::Strategy(specifics) => Some(&specifics.parameters_schema),
             Self::Action(specifics) => Some(&specifics.parameters_schema),
-            Self::Planner {} => None,
+            Self::ScoringEngine(_) | Self::Planner {} => None,
         }
     }
 }
@@ -146,6 +150,13 @@ pub struct ActionSpecifics {
     pub parameters_schema: Value,
     /// Everything it will ask of the cloud.
     pub requests: Vec<RequestPattern>,
+}
+
+/// What a scoring engine says besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoringEngineSpecifics {
+    /// For programs: what features it takes and what its scores mean. Any text, often JSON.
+    pub metainfo: String,
 }
 
 /// A goal as a strategy names it.

@@ -2,7 +2,7 @@
 //!
 //! | port | implemented by |
 //! |---|---|
-//! | [`StrategyRunner`], [`PlannerRunner`], [`ActionRunner`], [`PluginInspector`] | `runtime` |
+//! | [`StrategyRunner`], [`PlannerRunner`], [`ActionRunner`], [`ScoringRunner`], [`PluginInspector`] | `runtime` |
 //! | [`ComponentSource`] | `registry` |
 //! | [`Collector`], [`Datasource`] | `collect` |
 //! | [`CloudRequests`] | `openstack` |
@@ -111,6 +111,8 @@ pub struct StrategyRun {
     pub model: Arc<ClusterDataModel>,
     /// Answers its questions about metrics.
     pub datasource: Arc<dyn Datasource>,
+    /// Answers its questions to scoring engines; none if there are no scoring engines.
+    pub scoring: Option<Scoring>,
     /// Is told everything it saw.
     pub recorder: Arc<dyn Recorder>,
     /// The time it sees.
@@ -119,6 +121,55 @@ pub struct StrategyRun {
     pub seed: u64,
     /// How much it may use.
     pub limits: Limits,
+}
+
+/// The scoring engines that a strategy may ask, and what runs them.
+#[derive(Clone)]
+pub struct Scoring {
+    /// The engines, each name once.
+    pub engines: Arc<[ScoringEngineVersion]>,
+    /// Runs them.
+    pub runner: Arc<dyn ScoringRunner>,
+    /// How much one call of an engine may use.
+    pub limits: Limits,
+}
+
+/// A scoring engine that can run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoringEngineVersion {
+    /// Which component.
+    pub digest: Digest,
+    /// What strategies ask for it by.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// For programs.
+    pub metainfo: String,
+    /// Configuration, with defaults.
+    pub configuration: Map<String, Value>,
+}
+
+/// What one call of a scoring engine needs.
+pub struct ScoringRun {
+    /// Which component.
+    pub digest: Digest,
+    /// JSON texts.
+    pub features: Vec<String>,
+    /// Configuration, with defaults.
+    pub configuration: Map<String, Value>,
+    /// The time it sees.
+    pub time: Timestamp,
+    /// Seed of its random numbers.
+    pub seed: u64,
+    /// How much it may use.
+    pub limits: Limits,
+}
+
+/// Runs scoring engines.
+#[async_trait]
+pub trait ScoringRunner: Send + Sync {
+    /// Runs `calculate-scores` in a fresh sandbox. The answer is checked: a JSON text for each of the features.
+    async fn run_scoring(&self, run: ScoringRun) -> Result<Vec<String>, RunError>;
 }
 
 /// What a strategy's run gave.

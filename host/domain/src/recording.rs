@@ -27,6 +27,22 @@ pub enum Seen {
         /// For each whether a datasource has it.
         answer: Vec<bool>,
     },
+    /// Which scoring engines there are.
+    ScoringEngines {
+        /// The list as the strategy got it: a JSON text.
+        answer: String,
+    },
+    /// Scores.
+    Scores {
+        /// Name of the engine.
+        engine: String,
+        /// Its component; none if there is no such engine.
+        digest: Option<Digest>,
+        /// JSON texts.
+        features: Vec<String>,
+        /// A JSON text for each of the features, or why there are none.
+        answer: Result<Vec<String>, crate::Failure>,
+    },
 }
 
 /// The recording of one run of an audit.

@@ -9,6 +9,7 @@ use watcher_bus::{Event, Work};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::efficacy::EfficacyIndicator;
 use watcher_domain::plugin::PluginVersion;
+use watcher_domain::ports::Scoring;
 use watcher_domain::recording::Recording;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
@@ -187,11 +188,14 @@ impl Engine {
     /// Runs the strategy, then the planner it prefers, and finds a handler for every type of action.
     async fn decide_and_plan(&self, audit: &Audit, observed: &Observed) -> Result<Planned, AuditError> {
         let (row, strategy) = self.find_strategy(audit).await?;
+        let scoring =
+            if strategy.asks_scoring_engines() { Some(self.find_scoring_engines(audit).await?) } else { None };
         let input = DecisionInput {
             parameters: complete_parameters(&strategy, audit.parameters.clone())?,
             strategy,
             model: Arc::clone(&observed.model),
             datasource: Arc::clone(&self.datasource),
+            scoring,
             time: observed.as_of,
             seed: self.ids.seed(),
             limits: self.options.limits,
@@ -227,6 +231,18 @@ impl Engine {
         Ok(self.resolve(version))
     }
 
+    async fn find_scoring_engines(&self, audit: &Audit) -> Result<Scoring, AuditError> {
+        let mut tx = self.store.read().await?;
+        let versions = plugin::all_latest(&mut tx, PluginKind::ScoringEngine, &visible_to(audit)).await?;
+        drop(tx);
+        let engines = versions.into_iter().filter_map(|version| self.resolve(version).scoring_engine().transpose());
+        Ok(Scoring {
+            engines: engines.collect::<Result<_, _>>()?,
+            runner: Arc::clone(&self.scoring),
+            limits: self.options.scoring_limits,
+        })
+    }
+
     async fn find_handlers(
         &self,
         audit: &Audit,
@@ -256,6 +272,7 @@ impl Engine {
             digest: version.digest,
             configuration: self.options.configuration.get(&key).cloned().unwrap_or_default(),
             description: version.description,
+            imports: version.imports,
         }
     }
 

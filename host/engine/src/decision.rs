@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::efficacy::{GlobalEfficacy, IndicatorSpec};
 use watcher_domain::plugin::{Description, Specifics, StrategySpecifics};
-use watcher_domain::ports::{Datasource, PlannerRun, PlannerRunner, StrategyRun, StrategyRunner};
+use watcher_domain::ports::{
+    Datasource, PlannerRun, PlannerRunner, Scoring, ScoringEngineVersion, StrategyRun, StrategyRunner,
+};
 use watcher_domain::schema::Schema;
 use watcher_domain::{Digest, Limits, PlannedAction, Solution, Timestamp};
 
@@ -20,6 +22,8 @@ pub struct Resolved {
     pub digest: Digest,
     /// What it says about itself.
     pub description: Description,
+    /// Its imports, as `namespace:package/interface@version`.
+    pub imports: Vec<String>,
     /// The operator's configuration, without defaults.
     pub configuration: Map<String, Value>,
 }
@@ -41,10 +45,30 @@ impl Resolved {
     pub fn strategy(&self) -> Result<&StrategySpecifics, AuditError> {
         match &self.description.specifics {
             Specifics::Strategy(specifics) => Ok(specifics),
-            Specifics::Action(_) | Specifics::Planner {} => {
+            Specifics::Action(_) | Specifics::ScoringEngine(_) | Specifics::Planner {} => {
                 Err(AuditError::NoPlugin { kind: "strategy", name: self.description.name.clone() })
             }
         }
+    }
+
+    /// Whether it can ask scoring engines at all.
+    pub fn asks_scoring_engines(&self) -> bool {
+        self.imports.iter().any(|import| import.starts_with("watcher:scoring/"))
+    }
+
+    /// As strategies may ask it; none if it is no scoring engine.
+    ///
+    /// # Errors
+    /// When its configuration does not fit.
+    pub fn scoring_engine(&self) -> Result<Option<ScoringEngineVersion>, AuditError> {
+        let Specifics::ScoringEngine(specifics) = &self.description.specifics else { return Ok(None) };
+        Ok(Some(ScoringEngineVersion {
+            digest: self.digest,
+            name: self.description.name.clone(),
+            description: self.description.description.clone(),
+            metainfo: specifics.metainfo.clone(),
+            configuration: self.complete_configuration()?,
+        }))
     }
 }
 
@@ -67,6 +91,8 @@ pub struct DecisionInput {
     pub model: Arc<ClusterDataModel>,
     /// Answers questions about metrics.
     pub datasource: Arc<dyn Datasource>,
+    /// The scoring engines that the strategy may ask, if there are any.
+    pub scoring: Option<Scoring>,
     /// The time that the strategy sees.
     pub time: Timestamp,
     /// Seed of its random numbers.
@@ -99,6 +125,7 @@ pub async fn decide(
         configuration: input.strategy.complete_configuration()?,
         model: Arc::clone(&input.model),
         datasource: Arc::clone(&input.datasource),
+        scoring: input.scoring.clone(),
         recorder,
         time: input.time,
         seed: input.seed,

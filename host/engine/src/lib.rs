@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use watcher_bus::Bus;
-use watcher_domain::ports::{Clock, Collector, Datasource, Ids, PlannerRunner, StrategyRunner};
+use watcher_domain::ports::{Clock, Collector, Datasource, Ids, PlannerRunner, ScoringRunner, StrategyRunner};
 use watcher_domain::{Limits, PluginKind, Timestamp};
 use watcher_store::Store;
 
@@ -49,6 +49,8 @@ pub struct EngineOptions {
     pub heartbeat_interval: Duration,
     /// What a plugin may use in one call.
     pub limits: Limits,
+    /// What a scoring engine may use in one call.
+    pub scoring_limits: Limits,
     /// Configuration of plugins by kind and name, without defaults.
     pub configuration: HashMap<(PluginKind, String), Map<String, Value>>,
 }
@@ -65,6 +67,7 @@ impl Default for EngineOptions {
             check_interval: Duration::from_mins(30),
             heartbeat_interval: Duration::from_mins(1),
             limits: Limits::default(),
+            scoring_limits: Limits::for_scoring(),
             configuration: HashMap::new(),
         }
     }
@@ -84,6 +87,8 @@ pub struct Engine {
     pub strategies: Arc<dyn StrategyRunner>,
     /// Runs planners.
     pub planners: Arc<dyn PlannerRunner>,
+    /// Runs scoring engines, for strategies that ask.
+    pub scoring: Arc<dyn ScoringRunner>,
     /// Looks at the cluster.
     pub collector: Arc<dyn Collector>,
     /// Answers questions about metrics.

@@ -13,7 +13,7 @@ use watcher_store::{Tx, action_description, plugin};
 
 use crate::Registry;
 use crate::components::digest_of;
-use crate::sync::{self, Present};
+use crate::sync::Present;
 
 /// Number of the database lock under which built-in plugins are registered, by one process at a time.
 const LOCK: i32 = 2;
@@ -53,9 +53,9 @@ struct Inspected {
 }
 
 impl Registry {
-    /// Registers components, given with a name for messages, and brings goals, strategies and action descriptions in step with them.
-    /// All of it is one transaction. A component that cannot be used does not stop the others, but while there is one, no strategy is
-    /// taken for removed.
+    /// Registers components, given with a name for messages, and brings goals, strategies, scoring engines and action descriptions in step
+    /// with them. Rows are made in the order given. All of it is one transaction. A component that cannot be used does not stop the others,
+    /// but while there is one, nothing is taken for removed.
     pub async fn register_built_in(
         &self,
         components: Vec<(String, Arc<[u8]>)>,
@@ -83,7 +83,7 @@ impl Registry {
         }
         self.sync(&mut tx, &present, now).await?;
         if is_complete {
-            sync::retire_others(&mut tx, &present, now).await?;
+            self.retire_others(&mut tx, &present, now).await?;
         }
         tx.commit().await?;
         Ok(outcomes)

@@ -1,6 +1,6 @@
 //! Plugins as rows and blobs: which there are, and which may run.
 //!
-//! [`Registry`] registers the built-in components at start and keeps goals, strategies and action descriptions in step with them;
+//! [`Registry`] registers the built-in components at start and keeps goals, strategies, scoring engines and action descriptions in step with them;
 //! [`StoredComponents`] hands the bytes of components to whoever runs them. What a component is, is found out through a port:
 //! this room decides what may run and never runs it.
 
@@ -10,6 +10,7 @@ mod sync;
 
 use std::sync::Arc;
 
+use watcher_domain::plugin::GoalDescription;
 use watcher_domain::ports::{Clock, Ids, PluginInspector};
 use watcher_store::Store;
 
@@ -22,11 +23,19 @@ pub struct Registry {
     inspector: Arc<dyn PluginInspector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    goals: Vec<GoalDescription>,
 }
 
 impl Registry {
     /// A registry over a database.
     pub fn new(store: Store, inspector: Arc<dyn PluginInspector>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { store, inspector, clock, ids }
+        Self { store, inspector, clock, ids, goals: Vec::new() }
+    }
+
+    /// With goals that are there whether a strategy reaches them or not. What a strategy says about one of them does not change it.
+    #[must_use]
+    pub fn with_goals(mut self, goals: Vec<GoalDescription>) -> Self {
+        self.goals = goals;
+        self
     }
 }

@@ -1,4 +1,4 @@
-//! Goals and strategies as rows, in step with the built-in strategies.
+//! Goals, strategies and scoring engines as rows, in step with the built-in plugins.
 //!
 //! # Source
 //! The synchronisation of OpenStack Watcher 17 at the start of its decision engine: a changed goal or strategy gets a new row, templates and
@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 
-use watcher_domain::plugin::{Description, GoalDescription, Specifics, StrategySpecifics};
-use watcher_domain::{Digest, Goal, GoalId, Stamps, Strategy, StrategyId, Timestamp};
-use watcher_store::{Result, Stored, Tx, action, action_plan, audit, audit_template, goal, strategy};
+use watcher_domain::plugin::{Description, GoalDescription, ScoringEngineSpecifics, Specifics, StrategySpecifics};
+use watcher_domain::{Digest, Goal, GoalId, ScoringEngine, ScoringEngineId, Stamps, Strategy, StrategyId, Timestamp};
+use watcher_store::{Result, Stored, Tx, action, action_plan, audit, audit_template, goal, scoring_engine, strategy};
 
 use crate::Registry;
 
@@ -20,19 +20,31 @@ const CHANGED: &str = "the strategy was changed or removed";
 /// What audits say whose goal is gone.
 const NO_GOAL: &str = "the goal was removed";
 
-/// The strategies that there are, with their goals.
+/// The strategies that there are, with their goals, and the scoring engines.
 #[derive(Default)]
 pub(crate) struct Present<'a> {
     strategies: Vec<(Digest, &'a Description, &'a StrategySpecifics)>,
+    scoring_engines: Vec<(&'a Description, &'a ScoringEngineSpecifics)>,
 }
 
 impl<'a> Present<'a> {
-    /// Adds a plugin; of several strategies of one name the last one counts.
+    /// Adds a plugin; of several strategies, or scoring engines, of one name the last one counts.
     pub(crate) fn add(&mut self, digest: Digest, description: &'a Description) {
-        if let Specifics::Strategy(specifics) = &description.specifics {
-            self.strategies.retain(|(_, other, _)| other.name != description.name);
-            self.strategies.push((digest, description, specifics));
+        match &description.specifics {
+            Specifics::Strategy(specifics) => {
+                self.strategies.retain(|(_, other, _)| other.name != description.name);
+                self.strategies.push((digest, description, specifics));
+            }
+            Specifics::ScoringEngine(specifics) => {
+                self.scoring_engines.retain(|(other, _)| other.name != description.name);
+                self.scoring_engines.push((description, specifics));
+            }
+            Specifics::Action(_) | Specifics::Planner {} => {}
         }
+    }
+
+    fn has_scoring_engine(&self, name: &str) -> bool {
+        self.scoring_engines.iter().any(|(description, _)| description.name == name)
     }
 
     fn has_strategy(&self, name: &str) -> bool {
@@ -47,10 +59,11 @@ impl<'a> Present<'a> {
 impl Registry {
     pub(crate) async fn sync(&self, tx: &mut Tx, present: &Present<'_>, now: Timestamp) -> Result<()> {
         let mut goals: HashMap<&str, GoalId> = HashMap::new();
-        for (_, _, specifics) in &present.strategies {
-            let name = specifics.goal.name.as_str();
+        let named = present.strategies.iter().map(|(_, _, specifics)| &specifics.goal);
+        for goal in self.goals.iter().chain(named) {
+            let name = goal.name.as_str();
             if !goals.contains_key(name) {
-                goals.insert(name, self.sync_goal(tx, &specifics.goal, now).await?);
+                goals.insert(name, self.sync_goal(tx, goal, now).await?);
             }
         }
         for (digest, description, specifics) in &present.strategies {
@@ -65,6 +78,52 @@ impl Registry {
                     stamps: Stamps::new(now),
                 };
                 sync_strategy(tx, &wanted, now).await?;
+            }
+        }
+        self.sync_scoring_engines(tx, present, now).await
+    }
+
+    async fn sync_scoring_engines(&self, tx: &mut Tx, present: &Present<'_>, now: Timestamp) -> Result<()> {
+        let rows = scoring_engine::list_built_in(tx).await?;
+        for (description, specifics) in &present.scoring_engines {
+            let found = rows.iter().find(|row| row.name == description.name);
+            if let Some(found) = found {
+                if found.description == description.description && found.metainfo == specifics.metainfo {
+                    continue;
+                }
+                tracing::info!(scoring_engine.name = found.name, "scoring engine {} has changed", found.name);
+                scoring_engine::soft_delete(tx, found.id, now).await?;
+            }
+            let row = ScoringEngine {
+                id: ScoringEngineId(self.ids.uuid()),
+                name: description.name.clone(),
+                description: description.description.clone(),
+                metainfo: specifics.metainfo.clone(),
+                stamps: Stamps::new(now),
+            };
+            scoring_engine::insert(tx, &row).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes out the strategies, goals and scoring engines that no plugin brings any more.
+    pub(crate) async fn retire_others(&self, tx: &mut Tx, present: &Present<'_>, now: Timestamp) -> Result<()> {
+        for row in strategy::list_built_in(tx).await? {
+            if !present.has_strategy(&row.name) {
+                retire_strategy(tx, &row, now).await?;
+            }
+        }
+        for row in goal::list_built_in(tx).await? {
+            if !present.has_goal(&row.name) && !self.goals.iter().any(|goal| goal.name == row.name) {
+                audit::cancel_of_goal(tx, row.id, NO_GOAL, now).await?;
+                audit_template::soft_delete_of_goal(tx, row.id, now).await?;
+                goal::soft_delete(tx, row.id, now).await?;
+            }
+        }
+        for row in scoring_engine::list_built_in(tx).await? {
+            if !present.has_scoring_engine(&row.name) {
+                tracing::info!(scoring_engine.name = row.name, "scoring engine {} is gone", row.name);
+                scoring_engine::soft_delete(tx, row.id, now).await?;
             }
         }
         Ok(())
@@ -117,23 +176,6 @@ async fn sync_strategy(tx: &mut Tx, wanted: &Strategy, now: Timestamp) -> Result
     audit_template::repoint_strategy(tx, found.id, Some(wanted.id), now).await?;
     audit::repoint_strategy(tx, found.id, wanted.id, now).await?;
     action_plan::repoint_strategy(tx, found.id, wanted.id, now).await?;
-    Ok(())
-}
-
-/// Takes out the strategies and goals that no plugin brings any more.
-pub(crate) async fn retire_others(tx: &mut Tx, present: &Present<'_>, now: Timestamp) -> Result<()> {
-    for row in strategy::list_built_in(tx).await? {
-        if !present.has_strategy(&row.name) {
-            retire_strategy(tx, &row, now).await?;
-        }
-    }
-    for row in goal::list_built_in(tx).await? {
-        if !present.has_goal(&row.name) {
-            audit::cancel_of_goal(tx, row.id, NO_GOAL, now).await?;
-            audit_template::soft_delete_of_goal(tx, row.id, now).await?;
-            goal::soft_delete(tx, row.id, now).await?;
-        }
-    }
     Ok(())
 }
 

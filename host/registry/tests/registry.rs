@@ -18,7 +18,7 @@ use watcher_registry::{Registered, Registry, StoredComponents};
 use watcher_store::testing::{backends, run};
 use watcher_store::{
     Page, Reference, SortDir, Store, Stored, Visibility, action, action_description, action_plan, audit,
-    audit_template, goal, plugin, strategy,
+    audit_template, goal, plugin, scoring_engine, strategy,
 };
 
 /// A component of these tests is its description as JSON; its digest is the inspector's business as little as the registry's.
@@ -32,6 +32,7 @@ impl PluginInspector for JsonInspector {
         let kind = match description.specifics {
             Specifics::Strategy(_) => PluginKind::Strategy,
             Specifics::Action(_) => PluginKind::Action,
+            Specifics::ScoringEngine(_) => PluginKind::ScoringEngine,
             Specifics::Planner {} => PluginKind::Planner,
         };
         let digest = Digest([0; 32]);
@@ -428,6 +429,72 @@ async fn a_strategy_that_no_plugin_brings_is_deleted_with_its_goal_if_nobody_els
 
         fixture.register(builtin()).await;
         assert!(fixture.strategy("dummy").await.is_some() && fixture.goal("dummy").await.is_some());
+    }
+}
+
+fn engine_component(name: &str, metainfo: &str) -> Component {
+    let description = json!({
+        "name": name, "version": "1.0.0", "display_name": name, "description": format!("Engine {name}"),
+        "configuration_schema": {}, "metainfo": metainfo,
+    });
+    component(&format!("{name}.wasm"), &description)
+}
+
+#[tokio::test]
+async fn scoring_engines_follow_their_components() {
+    for store in backends().await {
+        let fixture = fixture(&store, 0);
+        let engines = async || {
+            let mut tx = store.read().await.unwrap();
+            let rows = scoring_engine::list_built_in(&mut tx).await.unwrap();
+            rows.into_iter().map(|row| (row.name.clone(), row.metainfo.clone(), row.id)).collect::<Vec<_>>()
+        };
+        let components = |metainfo: &str| vec![engine_component("b", metainfo), engine_component("a", "")];
+        fixture.register(components("one")).await;
+        let first = engines().await;
+        assert_eq!(
+            (first[0].0.as_str(), first[0].1.as_str(), first[1].0.as_str()),
+            ("b", "one", "a"),
+            "{}",
+            store.name
+        );
+        fixture.register(components("one")).await;
+        assert_eq!(engines().await, first, "registering again changes nothing");
+        fixture.register(components("two")).await;
+        let second = engines().await;
+        assert_eq!(second[0], first[1], "an engine that says the same keeps its row");
+        assert_eq!((second[1].0.as_str(), second[1].1.as_str()), ("b", "two"));
+        assert_ne!(second[1].2, first[0].2);
+        fixture.register(vec![engine_component("a", "")]).await;
+        assert_eq!(engines().await, first[1..]);
+        let mut tx = store.read().await.unwrap();
+        let latest = plugin::latest(&mut tx, PluginKind::ScoringEngine, "b", &Visibility::All).await.unwrap();
+        assert_eq!(latest.unwrap().description.description, "Engine b");
+    }
+}
+
+#[tokio::test]
+async fn goals_that_are_always_there_need_no_strategy_and_are_not_changed_by_one() {
+    for store in backends().await {
+        let mut fixture = fixture(&store, 0);
+        let built_in = watcher_domain::goal::built_in();
+        fixture.registry =
+            Registry::new(store.clone(), Arc::new(JsonInspector), fixture.clock.clone(), fixture.ids.clone())
+                .with_goals(built_in.clone());
+        let other = strategy_component("other", "other_goal", |_| {});
+        fixture.register(builtin().into_iter().chain([other]).collect()).await;
+        let mut tx = store.read().await.unwrap();
+        let rows = goal::list_built_in(&mut tx).await.unwrap();
+        drop(tx);
+        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        let wanted: Vec<&str> = built_in.iter().map(|goal| goal.name.as_str()).chain(["other_goal"]).collect();
+        assert_eq!(names, wanted, "{}", store.name);
+        let dummy = fixture.goal("dummy").await.unwrap();
+        assert_eq!(dummy.display_name, "Dummy goal", "what a strategy says about it does not count");
+        assert_eq!(fixture.strategy("dummy").await.unwrap().goal_id, dummy.id);
+        fixture.register(Vec::new()).await;
+        assert_eq!(fixture.goal("dummy").await, Some(dummy));
+        assert!(fixture.strategy("dummy").await.is_none() && fixture.goal("other_goal").await.is_none());
     }
 }
 

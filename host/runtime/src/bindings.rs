@@ -15,6 +15,7 @@ pub mod imports {
                 import watcher:random/random@0.1.0;
                 import watcher:cluster/compute@0.1.0;
                 import watcher:metrics/metrics@0.1.0;
+                import watcher:scoring/engines@0.1.0;
                 import watcher:openstack/requests@0.1.0;
             }
         "#,
@@ -36,6 +37,7 @@ pub mod strategy {
             "watcher:random/random@0.1.0": crate::bindings::imports::watcher::random::random,
             "watcher:cluster/compute@0.1.0": crate::bindings::imports::watcher::cluster::compute,
             "watcher:metrics/metrics@0.1.0": crate::bindings::imports::watcher::metrics::metrics,
+            "watcher:scoring/engines@0.1.0": crate::bindings::imports::watcher::scoring::engines,
         },
     });
 }
@@ -69,6 +71,21 @@ pub mod action {
             "watcher:clock/timer@0.1.0": crate::bindings::imports::watcher::clock::timer,
             "watcher:random/random@0.1.0": crate::bindings::imports::watcher::random::random,
             "watcher:openstack/requests@0.1.0": crate::bindings::imports::watcher::openstack::requests,
+        },
+    });
+}
+
+/// The world `scoring-engine`.
+pub mod scoring_engine {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "watcher:plugin/scoring-engine",
+        exports: { default: async },
+        with: {
+            "watcher:types/types@0.1.0": crate::bindings::imports::watcher::types::types,
+            "watcher:log/log@0.1.0": crate::bindings::imports::watcher::log::log,
+            "watcher:clock/clock@0.1.0": crate::bindings::imports::watcher::clock::clock,
+            "watcher:random/random@0.1.0": crate::bindings::imports::watcher::random::random,
         },
     });
 }

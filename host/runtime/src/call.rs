@@ -7,7 +7,7 @@ use rand_chacha::rand_core::SeedableRng;
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::journal::JournalError;
 use watcher_domain::limits::{LimitHit, LimitName};
-use watcher_domain::ports::{Datasource, PlannerRun, Recorder, StrategyRun};
+use watcher_domain::ports::{Datasource, PlannerRun, Recorder, Scoring, ScoringRun, StrategyRun};
 use watcher_domain::{Blame, Failure, Limits, Timestamp};
 
 use crate::bindings::imports::watcher::types::types;
@@ -39,30 +39,35 @@ pub(crate) struct Call {
     host_calls: u64,
     requests: u64,
     moved: usize,
+    kept: u64,
 }
 
 /// What lies beyond the imports.
 pub(crate) enum Outside {
     /// Nothing: the guest only describes.
     Nothing,
-    /// A strategy or planner decides on a snapshot.
+    /// A strategy or planner decides on a snapshot, or a scoring engine scores.
     Decision(Box<Decision>),
     /// An action handler works on the cloud.
     Handler(Box<Handler>),
 }
 
-/// What a strategy or planner sees.
+/// What a strategy or planner sees, or a scoring engine.
 pub(crate) struct Decision {
     pub(crate) time: Timestamp,
+    pub(crate) seed: u64,
     pub(crate) random: ChaCha8Rng,
+    /// Empty for a scoring engine, whose world does not have it.
     pub(crate) model: Arc<ClusterDataModel>,
-    /// None for a planner, whose world does not have it.
-    pub(crate) metrics: Option<Metrics>,
+    /// Only of a strategy: the worlds of others do not have them.
+    pub(crate) sources: Option<Sources>,
 }
 
-/// Where metrics come from, and who is told what was seen.
-pub(crate) struct Metrics {
+/// Where metrics and scores come from, and who is told what was seen.
+#[derive(Clone)]
+pub(crate) struct Sources {
     pub(crate) datasource: Arc<dyn Datasource>,
+    pub(crate) scoring: Option<Scoring>,
     pub(crate) recorder: Arc<dyn Recorder>,
 }
 
@@ -70,18 +75,34 @@ impl Decision {
     pub(crate) fn of_strategy(run: &StrategyRun) -> Self {
         Self {
             time: run.time,
+            seed: run.seed,
             random: ChaCha8Rng::seed_from_u64(run.seed),
             model: Arc::clone(&run.model),
-            metrics: Some(Metrics { datasource: Arc::clone(&run.datasource), recorder: Arc::clone(&run.recorder) }),
+            sources: Some(Sources {
+                datasource: Arc::clone(&run.datasource),
+                scoring: run.scoring.clone(),
+                recorder: Arc::clone(&run.recorder),
+            }),
         }
     }
 
     pub(crate) fn of_planner(run: &PlannerRun) -> Self {
         Self {
             time: run.time,
+            seed: run.seed,
             random: ChaCha8Rng::seed_from_u64(run.seed),
             model: Arc::clone(&run.model),
-            metrics: None,
+            sources: None,
+        }
+    }
+
+    pub(crate) fn of_scoring(run: &ScoringRun) -> Self {
+        Self {
+            time: run.time,
+            seed: run.seed,
+            random: ChaCha8Rng::seed_from_u64(run.seed),
+            model: Arc::default(),
+            sources: None,
         }
     }
 }
@@ -98,6 +119,7 @@ impl Call {
             host_calls: 0,
             requests: 0,
             moved: 0,
+            kept: 0,
         }
     }
 
@@ -122,6 +144,23 @@ impl Call {
     /// Notes that an import moves so many bytes.
     pub(crate) fn moved(&mut self, bytes: usize) {
         self.moved = self.moved.saturating_add(bytes);
+    }
+
+    /// Where a strategy's questions go; nowhere for others.
+    pub(crate) fn sources(&self) -> Option<&Sources> {
+        match &self.outside {
+            Outside::Decision(decision) => decision.sources.as_ref(),
+            Outside::Nothing | Outside::Handler(_) => None,
+        }
+    }
+
+    /// Notes that the recording of the run has to keep so many bytes of the guest's choice.
+    pub(crate) fn keep(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.kept = self.kept.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if self.kept > self.limits.output_bytes {
+            return Err(self.stop_at(LimitName::Output, self.limits.output_bytes));
+        }
+        Ok(())
     }
 
     /// Counts a request to the outside.

@@ -6,4 +6,5 @@ pub(crate) mod log;
 mod metrics;
 mod openstack;
 mod random;
+mod scoring;
 mod timer;

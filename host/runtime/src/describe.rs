@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use watcher_domain::plugin::{ActionSpecifics, Description, Specifics, StrategySpecifics};
+use watcher_domain::plugin::{ActionSpecifics, Description, ScoringEngineSpecifics, Specifics, StrategySpecifics};
 use watcher_domain::{Limits, PluginKind};
 
 /// Longest name, as the database and the API take them.
@@ -11,6 +11,7 @@ const NAME_CHARS: usize = 63;
 /// Longest texts for people.
 const DISPLAY_NAME_CHARS: usize = 255;
 const DESCRIPTION_CHARS: usize = 4096;
+const METAINFO_CHARS: usize = 65_536;
 
 /// What describing may use: about a second of computing, because interpreters of other languages have to start.
 pub(crate) fn limits() -> Limits {
@@ -48,6 +49,7 @@ pub(crate) fn parse(kind: PluginKind, text: &str) -> Result<Description, String>
         PluginKind::Strategy => Specifics::Strategy(read(&object)?),
         PluginKind::Planner => Specifics::Planner {},
         PluginKind::Action => Specifics::Action(read(&object)?),
+        PluginKind::ScoringEngine => Specifics::ScoringEngine(read(&object)?),
     };
     let description = Description {
         name: common.name,
@@ -78,6 +80,9 @@ fn check(description: &Description) -> Result<(), String> {
     match &description.specifics {
         Specifics::Strategy(specifics) => strategy(specifics),
         Specifics::Action(specifics) => action(specifics),
+        Specifics::ScoringEngine(ScoringEngineSpecifics { metainfo }) => {
+            length("metainfo", metainfo, 0, METAINFO_CHARS)
+        }
         Specifics::Planner {} => Ok(()),
     }
 }
@@ -156,6 +161,7 @@ mod tests {
         let text = strategy().to_string();
         assert!(matches!(parse(PluginKind::Strategy, &text).unwrap().specifics, Specifics::Strategy(_)));
         assert!(matches!(parse(PluginKind::Planner, &text).unwrap().specifics, Specifics::Planner {}));
+        assert_eq!(error(PluginKind::ScoringEngine, |_| {}), "the description: missing field `metainfo`");
         assert_eq!(error(PluginKind::Action, |_| {}), "the description: missing field `requests`");
     }
 

@@ -21,6 +21,7 @@ mod limits;
 mod output;
 mod planner;
 mod runtime;
+mod scoring;
 mod shape;
 mod strategy;
 mod world;

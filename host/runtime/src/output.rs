@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::solution::{PlannedAction, check_plan};
@@ -235,6 +235,21 @@ pub(crate) fn plan(
     }
 }
 
+/// Scores: a JSON text for each of `count` features.
+pub(crate) fn scores(given: Vec<String>, count: usize, limits: &Limits) -> Result<Vec<String>, Bad> {
+    if given.len() != count {
+        return invalid(format!("it gave {} scores for {count} features", given.len()));
+    }
+    let mut size = Size::new(limits);
+    for (index, score) in given.iter().enumerate() {
+        size.take(score.len())?;
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(score) {
+            return invalid(format!("score {index} is not JSON: {error}"));
+        }
+    }
+    Ok(given)
+}
+
 /// Effects of an action.
 pub(crate) fn effects(text: &str, limits: &Limits) -> Result<Vec<Value>, Bad> {
     Size::new(limits).take(text.len())?;
@@ -310,6 +325,19 @@ mod tests {
         };
         assert_eq!(check(&[("a", f64::NAN)]), "efficacy indicator a is NaN, not a finite number");
         assert_eq!(check(&[("a", 1.0), ("a", 1.0)]), "efficacy indicator a is given twice");
+    }
+
+    #[test]
+    fn there_is_one_score_for_each_of_the_features() {
+        let scores = |given: &[&str]| {
+            let given = given.iter().map(|&score| score.to_owned()).collect();
+            super::scores(given, 2, &Limits { output_bytes: 20, ..Limits::default() })
+        };
+        assert_eq!(scores(&["1", "[2]"]).unwrap(), ["1", "[2]"]);
+        assert_eq!(scores(&["1"]), Err(Bad::Invalid("it gave 1 scores for 2 features".to_owned())));
+        assert!(matches!(scores(&["1", "{"]), Err(Bad::Invalid(reason)) if reason.starts_with("score 1 is not JSON")));
+        let hit = Bad::Limit(LimitHit { limit: LimitName::Output, value: 20 });
+        assert_eq!(scores(&["1", &"2".repeat(20)]), Err(hit));
     }
 
     #[test]

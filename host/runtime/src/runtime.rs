@@ -30,7 +30,8 @@ pub struct RuntimeOptions {
     pub cache_bytes: u64,
     /// How many components are kept ready in memory.
     pub max_loaded: usize,
-    /// How many instances run at once; more wait. Each reserves addresses, not memory.
+    /// How many instances run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for scoring engines,
+    /// which strategies wait for: they could wait for ever if they took all places themselves.
     pub max_instances: u32,
     /// How many calls may wait; more are refused.
     pub max_waiting: usize,
@@ -71,6 +72,7 @@ pub struct Runtime {
     engine: Engine,
     components: Components,
     slots: Semaphore,
+    scoring_slots: Semaphore,
     waiting: AtomicUsize,
     max_waiting: usize,
     pub(crate) clock: Arc<dyn Clock>,
@@ -81,7 +83,8 @@ impl Runtime {
     /// Sets the sandbox up.
     pub fn new(options: RuntimeOptions, components: Arc<dyn ComponentSource>) -> Result<Arc<Self>, RuntimeError> {
         let max_instances = options.max_instances.max(1);
-        let engine = engine::new(max_instances)?;
+        let scoring_instances = max_instances.div_ceil(4);
+        let engine = engine::new(max_instances.saturating_add(scoring_instances))?;
         let worlds = Worlds::new(&engine).map_err(|error| RuntimeError::Engine(error.into()))?;
         let bounds = Bounds { files: options.cache_files, bytes: options.cache_bytes };
         let disk = DiskCache::open(&options.cache_dir, &engine, bounds, Arc::clone(&options.clock));
@@ -91,6 +94,7 @@ impl Runtime {
             engine,
             components,
             slots: Semaphore::new(max_instances as usize),
+            scoring_slots: Semaphore::new(scoring_instances as usize),
             waiting: AtomicUsize::new(0),
             max_waiting: options.max_waiting,
             clock: options.clock,
@@ -167,8 +171,16 @@ impl Runtime {
         }
     }
 
+    fn slots_of(&self, loaded: &Loaded) -> &Semaphore {
+        match loaded.kind() {
+            PluginKind::ScoringEngine => &self.scoring_slots,
+            PluginKind::Strategy | PluginKind::Planner | PluginKind::Action => &self.slots,
+        }
+    }
+
     async fn slot(&self, loaded: &Loaded, limits: &Limits) -> Result<SemaphorePermit<'_>, RunError> {
-        if let Ok(slot) = self.slots.try_acquire() {
+        let slots = self.slots_of(loaded);
+        if let Ok(slot) = slots.try_acquire() {
             return Ok(slot);
         }
         let busy = |reason: &str| RunError::Unavailable { plugin: loaded.label(), reason: reason.to_owned() };
@@ -176,7 +188,7 @@ impl Runtime {
         if waiting.before >= self.max_waiting {
             return Err(busy("too many calls wait for the sandbox"));
         }
-        match tokio::time::timeout(limits.deadline(), self.slots.acquire()).await {
+        match tokio::time::timeout(limits.deadline(), slots.acquire()).await {
             Ok(Ok(slot)) => Ok(slot),
             Ok(Err(_)) => Err(busy("the sandbox is closed")),
             Err(_) => Err(busy("no instance became free before the deadline of the call")),
@@ -202,7 +214,7 @@ impl Runtime {
 
     async fn ask_name(&self, loaded: &Loaded) -> Option<String> {
         // Without a slot of its own the question would overrun the pool; without a free one the digest has to do.
-        let _slot = self.slots.try_acquire().ok()?;
+        let _slot = self.slots_of(loaded).try_acquire().ok()?;
         let limits = describe::limits();
         let mut store = Store::new(&self.engine, Call::new(loaded.label(), limits, Outside::Nothing));
         limits::apply(&mut store, &limits).ok()?;

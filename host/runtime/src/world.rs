@@ -1,4 +1,4 @@
-//! The three worlds: which imports each is offered, and how a component is told to be of one.
+//! The worlds: which imports each is offered, and how a component is told to be of one.
 
 use semver::Version;
 use wasmtime::component::types::ComponentItem;
@@ -7,8 +7,9 @@ use wasmtime::{Engine, Store};
 use watcher_domain::PluginKind;
 
 use crate::bindings::action::ActionPre;
-use crate::bindings::imports::watcher::{clock, cluster, log, metrics, openstack, random, types};
+use crate::bindings::imports::watcher::{clock, cluster, log, metrics, openstack, random, scoring, types};
 use crate::bindings::planner::PlannerPre;
+use crate::bindings::scoring_engine::ScoringEnginePre;
 use crate::bindings::strategy::StrategyPre;
 use crate::call::Call;
 
@@ -27,6 +28,7 @@ const CLOCK: Interface = Interface { name: "watcher:clock/clock", functions: &["
 const TIMER: Interface = Interface { name: "watcher:clock/timer", functions: &["sleep"] };
 const RANDOM: Interface = Interface { name: "watcher:random/random", functions: &["bytes", "number"] };
 const METRICS: Interface = Interface { name: "watcher:metrics/metrics", functions: &["statistic", "available"] };
+const SCORING: Interface = Interface { name: "watcher:scoring/engines", functions: &["engines", "calculate-scores"] };
 const REQUESTS: Interface = Interface { name: "watcher:openstack/requests", functions: &["send"] };
 const COMPUTE: Interface = Interface {
     name: "watcher:cluster/compute",
@@ -50,14 +52,16 @@ const fn export_of(kind: PluginKind) -> &'static str {
         PluginKind::Strategy => "watcher:strategy/strategy",
         PluginKind::Planner => "watcher:planner/planner",
         PluginKind::Action => "watcher:action/action",
+        PluginKind::ScoringEngine => "watcher:scoring-engine/scoring-engine",
     }
 }
 
 const fn offered_to(kind: PluginKind) -> &'static [Interface] {
     match kind {
-        PluginKind::Strategy => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, METRICS],
+        PluginKind::Strategy => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, METRICS, SCORING],
         PluginKind::Planner => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, STRATEGY_TYPES],
         PluginKind::Action => &[TYPES, LOG, CLOCK, TIMER, RANDOM, REQUESTS],
+        PluginKind::ScoringEngine => &[TYPES, LOG, CLOCK, RANDOM],
     }
 }
 
@@ -66,6 +70,7 @@ pub(crate) enum Prepared {
     Strategy(StrategyPre<Call>),
     Planner(PlannerPre<Call>),
     Action(ActionPre<Call>),
+    ScoringEngine(ScoringEnginePre<Call>),
 }
 
 impl Prepared {
@@ -74,6 +79,7 @@ impl Prepared {
             Self::Strategy(_) => PluginKind::Strategy,
             Self::Planner(_) => PluginKind::Planner,
             Self::Action(_) => PluginKind::Action,
+            Self::ScoringEngine(_) => PluginKind::ScoringEngine,
         }
     }
 
@@ -95,6 +101,11 @@ impl Prepared {
                 store.data_mut().entered = true;
                 plugin.watcher_action_action().call_describe(store).await
             }
+            Self::ScoringEngine(pre) => {
+                let plugin = pre.instantiate_async(&mut *store).await?;
+                store.data_mut().entered = true;
+                plugin.watcher_scoring_engine_scoring_engine().call_describe(store).await
+            }
         }
     }
 
@@ -104,6 +115,7 @@ impl Prepared {
             Self::Strategy(pre) => pre.instantiate_async(store).await.map(drop),
             Self::Planner(pre) => pre.instantiate_async(store).await.map(drop),
             Self::Action(pre) => pre.instantiate_async(store).await.map(drop),
+            Self::ScoringEngine(pre) => pre.instantiate_async(store).await.map(drop),
         }
     }
 }
@@ -113,6 +125,7 @@ pub(crate) struct Worlds {
     strategy: Linker<Call>,
     planner: Linker<Call>,
     action: Linker<Call>,
+    scoring_engine: Linker<Call>,
 }
 
 impl Worlds {
@@ -128,6 +141,7 @@ impl Worlds {
         let mut strategy = common()?;
         cluster::compute::add_to_linker::<_, HasSelf<Call>>(&mut strategy, |call| call)?;
         metrics::metrics::add_to_linker::<_, HasSelf<Call>>(&mut strategy, |call| call)?;
+        scoring::engines::add_to_linker::<_, HasSelf<Call>>(&mut strategy, |call| call)?;
         let mut planner = common()?;
         cluster::compute::add_to_linker::<_, HasSelf<Call>>(&mut planner, |call| call)?;
         // Types only: a planner mentions the strategy's actions.
@@ -135,7 +149,7 @@ impl Worlds {
         let mut action = common()?;
         clock::timer::add_to_linker::<_, HasSelf<Call>>(&mut action, |call| call)?;
         openstack::requests::add_to_linker::<_, HasSelf<Call>>(&mut action, |call| call)?;
-        Ok(Self { strategy, planner, action })
+        Ok(Self { strategy, planner, action, scoring_engine: common()? })
     }
 
     /// Finds out what kind a component is and resolves its imports. The answer has the names of its imports; the error every reason
@@ -151,6 +165,7 @@ impl Worlds {
             PluginKind::Strategy => &self.strategy,
             PluginKind::Planner => &self.planner,
             PluginKind::Action => &self.action,
+            PluginKind::ScoringEngine => &self.scoring_engine,
         };
         let prepare = || -> wasmtime::Result<Prepared> {
             let pre = linker.instantiate_pre(component)?;
@@ -158,6 +173,7 @@ impl Worlds {
                 PluginKind::Strategy => Prepared::Strategy(StrategyPre::new(pre)?),
                 PluginKind::Planner => Prepared::Planner(PlannerPre::new(pre)?),
                 PluginKind::Action => Prepared::Action(ActionPre::new(pre)?),
+                PluginKind::ScoringEngine => Prepared::ScoringEngine(ScoringEnginePre::new(pre)?),
             })
         };
         match prepare() {

@@ -166,7 +166,8 @@ async fn every_import_that_is_not_offered_is_named() {
         "it imports watcher:clock/clock@0.2.0; this host offers watcher:clock/clock@0.1.0",
         "it imports watcher:random/random@0.1.0 as something else than an interface",
         "a strategy is offered watcher:types/types@0.1.0, watcher:log/log@0.1.0, watcher:clock/clock@0.1.0, \
-         watcher:random/random@0.1.0, watcher:cluster/compute@0.1.0, watcher:metrics/metrics@0.1.0",
+         watcher:random/random@0.1.0, watcher:cluster/compute@0.1.0, watcher:metrics/metrics@0.1.0, \
+         watcher:scoring/engines@0.1.0",
     ];
     assert_eq!(reasons, expected);
 }

@@ -161,6 +161,7 @@ async fn nonsense_is_answered_with_a_code_and_only_real_questions_are_recorded()
         .map(|seen| match seen {
             Seen::Statistic { query, answer } => format!("{} {}", query.metric, answer.is_ok()),
             Seen::Available { answer, .. } => format!("{answer:?}"),
+            Seen::ScoringEngines { .. } | Seen::Scores { .. } => "scoring".to_owned(),
         })
         .collect();
     assert_eq!(kinds, ["no_such_metric false", "host_cpu_usage true", "[true, false]"]);

@@ -240,6 +240,8 @@ pub struct SandboxConfig {
     pub limits: Limits,
     /// Limits of one call of an action handler.
     pub action_limits: Limits,
+    /// Limits of one call of a scoring engine.
+    pub scoring_limits: Limits,
 }
 
 impl Default for SandboxConfig {
@@ -249,6 +251,7 @@ impl Default for SandboxConfig {
             max_instances: 32,
             limits: Limits::default(),
             action_limits: Limits::for_actions(),
+            scoring_limits: Limits::for_scoring(),
         }
     }
 }
@@ -257,7 +260,7 @@ impl Default for SandboxConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginsConfig {
-    /// Folder with the built-in components (`strategies/`, `actions/`, `planners/`); empty looks beside the program.
+    /// Folder with the built-in components (`strategies/`, `actions/`, `planners/`, `scoring/`); empty looks beside the program.
     pub dir: String,
     /// Configuration of strategies by name, as their schemas have it.
     pub strategy: BTreeMap<String, Table>,
@@ -265,6 +268,8 @@ pub struct PluginsConfig {
     pub planner: BTreeMap<String, Table>,
     /// Configuration of action types by name.
     pub action: BTreeMap<String, Table>,
+    /// Configuration of scoring engines by name.
+    pub scoring_engine: BTreeMap<String, Table>,
 }
 
 /// What is logged.

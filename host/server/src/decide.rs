@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 use watcher_cluster::{AuditScope, ClusterDataModel, ClusterFile};
 use watcher_collect::FileDatasource;
-use watcher_domain::ports::{ActionRunner, Clock, Inspection};
+use watcher_domain::ports::{ActionRunner, Clock, Inspection, Scoring};
 use watcher_domain::{PluginKind, SystemClock};
 use watcher_engine::decision::{self, Decision, DecisionInput, Resolved};
 use watcher_engine::{AuditError, MemoryRecorder};
@@ -183,6 +183,7 @@ impl Bench {
             strategy,
             model: Arc::clone(&model),
             datasource: Arc::new(FileDatasource::new(&case.file)),
+            scoring: Some(self.scoring()?),
             time: SystemClock.now(),
             seed: case.seed,
             limits: self.config.sandbox.limits,
@@ -216,6 +217,18 @@ impl Bench {
         Ok(())
     }
 
+    /// Every scoring engine of the library.
+    fn scoring(&self) -> Result<Scoring, AuditError> {
+        let names = self.library.names(PluginKind::ScoringEngine);
+        let found = names.iter().filter_map(|name| self.library.find(PluginKind::ScoringEngine, name));
+        let engines = found.filter_map(|engine| self.resolve(engine).scoring_engine().transpose());
+        Ok(Scoring {
+            engines: engines.collect::<Result<_, _>>()?,
+            runner: Arc::clone(&self.runtime) as _,
+            limits: self.config.sandbox.scoring_limits,
+        })
+    }
+
     fn resolve(&self, inspection: Inspection) -> Resolved {
         let configured = wiring::plugin_configuration(&self.config);
         let key = (inspection.kind, inspection.description.name.clone());
@@ -223,6 +236,7 @@ impl Bench {
             digest: inspection.digest,
             configuration: configured.get(&key).cloned().unwrap_or_default(),
             description: inspection.description,
+            imports: inspection.imports,
         }
     }
 

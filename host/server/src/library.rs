@@ -12,8 +12,11 @@ use watcher_domain::{Digest, PluginKind};
 
 use crate::config::{PluginsConfig, variable};
 
-/// Folders of built-in components. Planners and handlers come first: a strategy that is listed can run.
-const FOLDERS: [&str; 3] = ["planners", "actions", "strategies"];
+/// Folders of built-in components. What strategies need comes first: a strategy that is listed can run.
+const FOLDERS: [&str; 4] = ["planners", "actions", "scoring", "strategies"];
+/// Components that come before the others of their folder, which are sorted by name: rows are listed in the order in which they were made, and
+/// clients of the original know this one.
+const FIRST: [&str; 4] = ["dummy-scorer", "dummy-min-scorer", "dummy-max-scorer", "dummy-avg-scorer"];
 /// Largest component that is read; built-in ones are some hundred kilobytes.
 const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 
@@ -33,7 +36,7 @@ pub fn plugins_dir(config: &PluginsConfig) -> anyhow::Result<PathBuf> {
     )
 }
 
-/// Reads all components of the folder, by name within each kind.
+/// Reads all components of the folder, kind by kind, in the order in which they are to be registered.
 pub fn read_components(dir: &Path) -> anyhow::Result<Vec<(PathBuf, Arc<[u8]>)>> {
     let mut components = Vec::new();
     for folder in FOLDERS {
@@ -45,7 +48,7 @@ pub fn read_components(dir: &Path) -> anyhow::Result<Vec<(PathBuf, Arc<[u8]>)>> 
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
             .collect();
-        paths.sort();
+        paths.sort_by_cached_key(|path| (place(path), path.clone()));
         for path in paths {
             components.push((path.clone(), read_component(&path)?));
         }
@@ -54,6 +57,12 @@ pub fn read_components(dir: &Path) -> anyhow::Result<Vec<(PathBuf, Arc<[u8]>)>> 
         bail!("there are no plugins in {}; build them with `cargo xtask guests`", dir.display());
     }
     Ok(components)
+}
+
+/// Where a component stands in its folder.
+fn place(path: &Path) -> usize {
+    let name = path.file_stem().and_then(std::ffi::OsStr::to_str);
+    FIRST.iter().position(|first| Some(*first) == name).unwrap_or(FIRST.len())
 }
 
 /// Reads one component.

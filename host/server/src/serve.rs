@@ -81,7 +81,8 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     }
     let components = Arc::new(StoredComponents::new(store.clone()));
     let runtime = wiring::runtime(&config, components)?;
-    let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids));
+    let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids))
+        .with_goals(watcher_domain::goal::built_in());
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
 
     let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());
@@ -96,6 +97,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         ids: Arc::clone(&ids),
         strategies: runtime.clone(),
         planners: runtime.clone(),
+        scoring: runtime.clone(),
         collector: Arc::clone(&cloud.collector),
         datasource: Arc::clone(&cloud.datasource),
         options: EngineOptions {
@@ -108,6 +110,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             check_interval: seconds(config.decision_engine.check_periodic_interval_s),
             heartbeat_interval,
             limits: config.sandbox.limits,
+            scoring_limits: config.sandbox.scoring_limits,
             configuration: configuration.clone(),
         },
         worker,

@@ -40,6 +40,7 @@ pub fn plugin_configuration(config: &Config) -> HashMap<(PluginKind, String), Ma
         (PluginKind::Strategy, &config.plugins.strategy),
         (PluginKind::Planner, &config.plugins.planner),
         (PluginKind::Action, &config.plugins.action),
+        (PluginKind::ScoringEngine, &config.plugins.scoring_engine),
     ];
     let entries = kinds.into_iter().flat_map(|(kind, plugins)| plugins.iter().map(move |entry| (kind, entry)));
     entries

@@ -94,7 +94,7 @@ fn an_unknown_strategy_is_named_with_those_there_are() {
     let folder = Folder::new();
     let file = folder.file("cluster.json", &cluster().to_string());
     let text = complaint(&["decide", "--cluster", &file, "--strategy", "nope"]);
-    assert!(text.contains("there is no strategy nope; there are basic, dummy, "), "{text}");
+    assert!(text.contains("there is no strategy nope; there are actuator, basic, dummy, "), "{text}");
     assert!(complaint(&["decide", "--cluster", &file]).contains("--strategy NAME is missing"));
 }
 

@@ -6,8 +6,9 @@ use watcher_domain::{Goal, GoalId, Timestamp};
 use crate::error::{Error, Result};
 use crate::page::{Page, Stored, sort_keys};
 use crate::reference::{Reference, Visibility};
+use crate::select::Select;
 use crate::store::Tx;
-use crate::table::Table;
+use crate::table::{NAME_COLUMNS, NameRow, Table};
 use crate::value::{Place, StampsRow, json};
 
 const TABLE: Table = Table {
@@ -94,6 +95,23 @@ pub async fn find(tx: &mut Tx, reference: &Reference, show_deleted: bool) -> Res
 /// A page of goals.
 pub async fn list(tx: &mut Tx, page: &Page<Sort>) -> Result<Vec<Stored<Goal>>> {
     TABLE.list::<Row, _, _>(tx, TABLE.select(), page).await
+}
+
+/// Ids and names of goals: of these, or of all; at most so many, first inserted first.
+pub async fn names(
+    tx: &mut Tx,
+    among: Option<&[GoalId]>,
+    show_deleted: bool,
+    limit: u32,
+) -> Result<Vec<Stored<(GoalId, String)>>> {
+    let select = Select::new(NAME_COLUMNS, TABLE.name);
+    let select = match among {
+        Some(ids) => select.among("uuid", ids.iter().map(|id| id.0)),
+        None => select,
+    };
+    let rows = select.not_deleted(show_deleted).then(&format!("ORDER BY id LIMIT {limit}"));
+    let rows = rows.fetch_all::<NameRow>(tx).await?;
+    Ok(rows.into_iter().map(|row| row.stored(GoalId)).collect())
 }
 
 /// The goals that belong to nobody and are not deleted, first inserted first.

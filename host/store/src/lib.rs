@@ -23,6 +23,7 @@ pub mod plugin;
 pub mod recording;
 pub mod reference;
 pub mod schedule;
+pub mod scoring_engine;
 mod select;
 pub mod service;
 pub mod snapshot;

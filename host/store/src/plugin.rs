@@ -217,6 +217,17 @@ pub async fn latest(tx: &mut Tx, kind: PluginKind, name: &str, visible: &Visibil
     select.first::<VersionRow, _>(tx).await
 }
 
+/// For each name of a kind the version that [`latest`] finds, by name.
+pub async fn all_latest(tx: &mut Tx, kind: PluginKind, visible: &Visibility) -> Result<Vec<PluginVersion>> {
+    let names = Select::new("DISTINCT name", "plugins").filter("kind = ?", kind.as_str());
+    let names = names.not_deleted(false).visible(visible).then("ORDER BY name").fetch_all::<(String,)>(tx).await?;
+    let mut found = Vec::with_capacity(names.len());
+    for (name,) in names {
+        found.extend(latest(tx, kind, &name, visible).await?);
+    }
+    Ok(found)
+}
+
 /// Deactivates a version, or activates it again, in all plugins that have it; `false` if none has.
 pub async fn set_state(tx: &mut Tx, digest: Digest, state: VersionState, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE plugin_versions SET state = $2, updated_at = $3 WHERE digest = $1 AND deleted = 0";

@@ -6,8 +6,9 @@ use watcher_domain::{Digest, GoalId, Strategy, StrategyId, Timestamp};
 use crate::error::{Error, Result};
 use crate::page::{Page, Stored, sort_keys};
 use crate::reference::{Reference, Visibility};
+use crate::select::Select;
 use crate::store::Tx;
-use crate::table::Table;
+use crate::table::{NAME_COLUMNS, NameRow, Table};
 use crate::value::{Place, StampsRow, json};
 
 const TABLE: Table = Table {
@@ -110,6 +111,13 @@ pub async fn find(tx: &mut Tx, reference: &Reference, show_deleted: bool) -> Res
 pub async fn list(tx: &mut Tx, filter: &StrategyFilter, page: &Page<Sort>) -> Result<Vec<Stored<Strategy>>> {
     let select = TABLE.select().filter_some("goal_id = ?", filter.goal.map(|goal| goal.0));
     TABLE.list::<Row, _, _>(tx, select, page).await
+}
+
+/// Ids and names of all strategies; at most so many, first inserted first.
+pub async fn names(tx: &mut Tx, show_deleted: bool, limit: u32) -> Result<Vec<Stored<(StrategyId, String)>>> {
+    let select = Select::new(NAME_COLUMNS, TABLE.name).not_deleted(show_deleted);
+    let rows = select.then(&format!("ORDER BY id LIMIT {limit}")).fetch_all::<NameRow>(tx).await?;
+    Ok(rows.into_iter().map(|row| row.stored(StrategyId)).collect())
 }
 
 /// The strategies that reach a goal and are not deleted, first inserted first.

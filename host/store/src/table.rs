@@ -3,10 +3,27 @@
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::page::{Page, SortKey};
+use crate::page::{Page, SortKey, Stored};
 use crate::reference::{Reference, Visibility};
 use crate::select::{AnyRow, Select};
 use crate::store::Tx;
+
+/// What [`NameRow`] is read from.
+pub(crate) const NAME_COLUMNS: &str = "id, uuid, name";
+
+/// What other rows show of a row.
+#[derive(sqlx::FromRow)]
+pub(crate) struct NameRow {
+    id: i64,
+    uuid: Uuid,
+    name: String,
+}
+
+impl NameRow {
+    pub(crate) fn stored<I>(self, id: impl FnOnce(Uuid) -> I) -> Stored<(I, String)> {
+        Stored { serial: self.id, value: (id(self.uuid), self.name) }
+    }
+}
 
 /// A table of a noun with `id`, `uuid` and `deleted`.
 pub(crate) struct Table {

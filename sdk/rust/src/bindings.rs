@@ -15,6 +15,7 @@ pub mod imports {
                 import watcher:random/random@0.1.0;
                 import watcher:cluster/compute@0.1.0;
                 import watcher:metrics/metrics@0.1.0;
+                import watcher:scoring/engines@0.1.0;
                 import watcher:openstack/requests@0.1.0;
             }
         "#,
@@ -38,6 +39,7 @@ pub mod strategy {
             "watcher:random/random@0.1.0": crate::bindings::imports::watcher::random::random,
             "watcher:cluster/compute@0.1.0": crate::bindings::imports::watcher::cluster::compute,
             "watcher:metrics/metrics@0.1.0": crate::bindings::imports::watcher::metrics::metrics,
+            "watcher:scoring/engines@0.1.0": crate::bindings::imports::watcher::scoring::engines,
             "watcher:strategy/strategy@0.1.0": generate,
         },
     });
@@ -79,6 +81,24 @@ pub mod action {
             "watcher:random/random@0.1.0": crate::bindings::imports::watcher::random::random,
             "watcher:openstack/requests@0.1.0": crate::bindings::imports::watcher::openstack::requests,
             "watcher:action/action@0.1.0": generate,
+        },
+    });
+}
+
+/// The world `scoring-engine`.
+pub mod scoring_engine {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "watcher:plugin/scoring-engine",
+        pub_export_macro: true,
+        export_macro_name: "export_scoring_engine_bindings",
+        default_bindings_module: "watcher_sdk::bindings::scoring_engine",
+        with: {
+            "watcher:types/types@0.1.0": crate::bindings::imports::watcher::types::types,
+            "watcher:log/log@0.1.0": crate::bindings::imports::watcher::log::log,
+            "watcher:clock/clock@0.1.0": crate::bindings::imports::watcher::clock::clock,
+            "watcher:random/random@0.1.0": crate::bindings::imports::watcher::random::random,
+            "watcher:scoring-engine/scoring-engine@0.1.0": generate,
         },
     });
 }

@@ -3,6 +3,7 @@
 use std::sync::Once;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::bindings::imports::watcher::{
     clock::{clock, timer},
@@ -11,12 +12,14 @@ use crate::bindings::imports::watcher::{
     metrics::metrics,
     openstack::requests,
     random::random,
+    scoring::engines,
     types::types,
 };
 use crate::cluster::{Columns, StringColumn};
 use crate::{
     Action, ActionHost, Blame, Cluster, Failure, Host, LogLevel, Planner, PlannerHost, Readiness, Request,
-    ResourceKind, Response, Samples, SolutionAction, Statistic, Strategy, StrategyHost,
+    ResourceKind, Response, Samples, ScoringEngine, ScoringEngineEntry, SolutionAction, Statistic, Strategy,
+    StrategyHost,
 };
 
 impl From<types::Failure> for Failure {
@@ -135,6 +138,16 @@ impl StrategyHost for Sandbox {
 
     fn instance_texts(&self, name: &str) -> Result<Vec<String>, Failure> {
         Ok(column(compute::instance_strings(name)?)?.iter().map(str::to_owned).collect())
+    }
+
+    fn scoring_engines(&self) -> Result<Vec<ScoringEngineEntry>, Failure> {
+        parse("the scoring engines", &engines::engines())
+    }
+
+    fn calculate_scores(&self, engine: &str, features: &[Value]) -> Result<Vec<Value>, Failure> {
+        let features: Vec<String> = features.iter().map(Value::to_string).collect();
+        let scores = engines::calculate_scores(engine, &features)?;
+        scores.iter().map(|score| parse("the scores", score)).collect()
     }
 }
 
@@ -306,6 +319,31 @@ pub mod action {
     }
 }
 
+/// Exports of a scoring engine.
+pub mod scoring_engine {
+    use super::{Failure, Sandbox, ScoringEngine, describe as to_json, parse, report_panics, types};
+
+    pub fn describe<E: ScoringEngine>() -> String {
+        to_json(&E::describe())
+    }
+
+    pub fn calculate_scores<E: ScoringEngine>(
+        features: &[String],
+        configuration: &str,
+    ) -> Result<Vec<String>, types::Failure> {
+        report_panics();
+        let run = || -> Result<_, Failure> {
+            let features = crate::scoring::read_features::<E>(features.iter().map(|text| serde_json::from_str(text)))?;
+            let scores = E::calculate_scores(&Sandbox, &features, &parse("the configuration", configuration)?)?;
+            scores
+                .iter()
+                .map(|score| serde_json::to_string(score).map_err(|error| crate::scoring::no_json(&error)))
+                .collect()
+        };
+        Ok(run()?)
+    }
+}
+
 /// Exports a [`Strategy`](crate::Strategy) as the component's strategy. Once per crate.
 #[macro_export]
 macro_rules! export_strategy {
@@ -407,6 +445,35 @@ macro_rules! export_action {
             }
 
             $crate::bindings::action::export_action_bindings!(Exports with_types_in $crate::bindings::action);
+        }
+    };
+}
+
+/// Exports a [`ScoringEngine`](crate::ScoringEngine) as the component's scoring engine. Once per crate.
+#[macro_export]
+macro_rules! export_scoring_engine {
+    ($plugin:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::pedantic, reason = "the exports of the component")]
+        mod watcher_exports {
+            use super::*;
+            use $crate::bindings::imports::watcher::types::types::Failure;
+            use $crate::bindings::scoring_engine::exports::watcher::scoring_engine::scoring_engine as wit;
+
+            struct Exports;
+
+            impl wit::Guest for Exports {
+                fn describe() -> String {
+                    $crate::glue::scoring_engine::describe::<$plugin>()
+                }
+                fn calculate_scores(features: Vec<String>, configuration: String) -> Result<Vec<String>, Failure> {
+                    $crate::glue::scoring_engine::calculate_scores::<$plugin>(&features, &configuration)
+                }
+            }
+
+            $crate::bindings::scoring_engine::export_scoring_engine_bindings!(
+                Exports with_types_in $crate::bindings::scoring_engine
+            );
         }
     };
 }

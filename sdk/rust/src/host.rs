@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Cluster, Failure, Samples, Statistic};
+use serde_json::Value;
+
+use crate::{Blame, Cluster, Failure, Samples, ScoringEngineEntry, Statistic};
 
 /// How important a log message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,19 @@ pub trait StrategyHost: Host {
     fn available(&self, metrics: &[&str]) -> Vec<bool>;
     /// A column of JSON objects of the instance table: `metadata` or `flavor-extra-specs`.
     fn instance_texts(&self, column: &str) -> Result<Vec<String>, Failure>;
+    /// The scoring engines that may be asked, sorted by name. None by default.
+    fn scoring_engines(&self) -> Result<Vec<ScoringEngineEntry>, Failure> {
+        Ok(Vec::new())
+    }
+    /// One score for each of `features`, in one call of the engine.
+    ///
+    /// # Errors
+    /// `unknown-scoring-engine`, `invalid-features`, `scoring-engine-failed`, `scoring-engine-unavailable`, and what the engine declares; see the
+    /// WIT package `watcher:scoring`.
+    fn calculate_scores(&self, engine: &str, _features: &[Value]) -> Result<Vec<Value>, Failure> {
+        let message = format!("there is no scoring engine {engine}");
+        Err(Failure::new(Blame::Service, "unknown-scoring-engine", message))
+    }
 }
 
 /// A request to a service of the cloud. The host adds endpoint and credentials.

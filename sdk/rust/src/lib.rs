@@ -1,7 +1,7 @@
 //! Write Watcher plugins in Rust.
 //!
-//! A plugin is one type that implements [`Strategy`], [`Action`] or [`Planner`], and one line that exports it. Logic sees the
-//! outside only through a host trait ([`StrategyHost`], [`ActionHost`], [`PlannerHost`]), so it runs natively in unit tests against
+//! A plugin is one type that implements [`Strategy`], [`Action`], [`Planner`] or [`ScoringEngine`], and one line that exports it. Logic sees
+//! the outside only through a host trait ([`StrategyHost`], [`ActionHost`], [`PlannerHost`], [`Host`]), so it runs natively in unit tests against
 //! [`testing`], and in the sandbox against the host, without a difference.
 //!
 //! ```
@@ -43,6 +43,7 @@ pub mod metrics;
 pub mod patience;
 pub mod planner;
 pub mod random;
+pub mod scoring;
 pub mod strategy;
 pub mod testing;
 
@@ -55,4 +56,5 @@ pub use metrics::{ResourceKind, Samples, Statistic};
 pub use patience::{Poll, Retries, Sent};
 pub use planner::{PlannedAction, Planner, PlannerDescription, SolutionAction};
 pub use random::SplitMix64;
+pub use scoring::{ScoringEngine, ScoringEngineDescription, ScoringEngineEntry};
 pub use strategy::{GlobalEfficacy, Goal, IndicatorSpec, NewAction, Solution, Strategy, StrategyDescription};

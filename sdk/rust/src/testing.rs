@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::cluster::{Columns, StringColumn};
 use crate::{
-    ActionHost, Cluster, Failure, Host, LogLevel, PlannerHost, Request, ResourceKind, Response, Samples, Statistic,
-    StrategyHost,
+    ActionHost, Cluster, Failure, Host, LogLevel, PlannerHost, Request, ResourceKind, Response, Samples, ScoringEngine,
+    ScoringEngineEntry, Statistic, StrategyHost,
 };
 
 /// A host with a cluster and metric values.
@@ -29,6 +29,23 @@ pub struct FakeHost {
     /// Metrics that were asked for, in order.
     pub asked: RefCell<Vec<String>>,
     seed: Cell<u64>,
+    scoring: Vec<FakeScoringEngine>,
+}
+
+/// A scoring engine that runs natively.
+#[derive(Debug)]
+struct FakeScoringEngine {
+    entry: ScoringEngineEntry,
+    calculate: fn(&FakeHost, &[Value]) -> Result<Vec<Value>, Failure>,
+}
+
+fn scores_of<E: ScoringEngine>(host: &FakeHost, features: &[Value]) -> Result<Vec<Value>, Failure> {
+    let configuration = cases::with_defaults(&E::describe().configuration_schema, serde_json::json!({}))?;
+    let invalid = |error: serde_json::Error| Failure::input("invalid-input", error.to_string());
+    let configuration = serde_json::from_value(configuration).map_err(invalid)?;
+    let features = crate::scoring::read_features::<E>(features.iter().map(|one| serde_json::from_value(one.clone())))?;
+    let scores = E::calculate_scores(host, &features, &configuration)?;
+    scores.iter().map(|score| serde_json::to_value(score).map_err(|error| crate::scoring::no_json(&error))).collect()
 }
 
 impl FakeHost {
@@ -49,6 +66,20 @@ impl FakeHost {
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         self.seed.set(seed);
+        self
+    }
+
+    /// Adds a scoring engine, which runs natively and with the defaults of its configuration.
+    #[must_use]
+    pub fn with_scoring_engine<E: ScoringEngine>(mut self) -> Self {
+        let described = E::describe();
+        let entry = ScoringEngineEntry {
+            name: described.name,
+            description: described.description,
+            metainfo: described.metainfo,
+        };
+        self.scoring.push(FakeScoringEngine { entry, calculate: scores_of::<E> });
+        self.scoring.sort_by(|one, other| one.entry.name.cmp(&other.entry.name));
         self
     }
 
@@ -200,6 +231,18 @@ impl StrategyHost for FakeHost {
             "metadata" => Ok(self.metadata.clone()),
             _ => Err(Failure::plugin("unknown-column", format!("there is no instance column {column}"))),
         }
+    }
+
+    fn scoring_engines(&self) -> Result<Vec<ScoringEngineEntry>, Failure> {
+        Ok(self.scoring.iter().map(|engine| engine.entry.clone()).collect())
+    }
+
+    fn calculate_scores(&self, engine: &str, features: &[Value]) -> Result<Vec<Value>, Failure> {
+        let found =
+            self.scoring.iter().find(|known| known.entry.name == engine).ok_or_else(|| {
+                Failure::plugin("unknown-scoring-engine", format!("there is no scoring engine {engine}"))
+            })?;
+        (found.calculate)(self, features)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Rows by what clients call them.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use uuid::Uuid;
-use watcher_domain::{Action, ActionPlan, Audit, AuditTemplate, Goal, Strategy};
-use watcher_store::{Page, Reference, SortDir, Stored, Tx, action, action_plan, audit, audit_template, goal, strategy};
+use watcher_domain::{Action, ActionPlan, Audit, AuditTemplate, Goal, GoalId, ScoringEngine, Strategy};
+use watcher_store::{
+    Reference, Stored, Tx, action, action_plan, audit, audit_template, goal, scoring_engine, strategy,
+};
 
 use crate::context::Context;
 use crate::error::{ApiError, NotFound};
@@ -66,6 +69,8 @@ find_by_any! {
     goal: goal::Goal;
     /// A strategy.
     strategy: strategy::Strategy;
+    /// A scoring engine.
+    scoring_engine: scoring_engine::ScoringEngine;
     /// An audit template that the caller sees.
     audit_template: audit_template::AuditTemplate, visibility;
     /// An audit that the caller sees.
@@ -77,6 +82,8 @@ find_by_uuid! {
     goal_by_uuid: goal::Goal;
     /// A strategy, likewise.
     strategy_by_uuid: strategy::Strategy;
+    /// A scoring engine, likewise.
+    scoring_engine_by_uuid: scoring_engine::ScoringEngine;
     /// An audit template that the caller sees, likewise.
     audit_template_by_uuid: audit_template::AuditTemplate, visibility;
     /// An audit that the caller sees, likewise.
@@ -105,18 +112,28 @@ pub(crate) async fn strategy_for(
 
 /// The names that an answer shows.
 pub(crate) async fn names(tx: &mut Tx, context: &Context) -> Result<Names, ApiError> {
-    let show_deleted = context.show_deleted;
-    let page = Page { limit: MOST_NAMED, marker: None, sort: goal::Sort::Serial, dir: SortDir::Asc, show_deleted };
-    let goals: HashMap<_, _> = goal::list(tx, &page)
-        .await?
-        .into_iter()
-        .map(|row| (row.id, Named { uuid: row.id.0, name: row.name.clone(), serial: row.serial }))
-        .collect();
-    let page = Page { limit: MOST_NAMED, marker: None, sort: strategy::Sort::Serial, dir: SortDir::Asc, show_deleted };
-    let strategies = strategy::list(tx, &strategy::StrategyFilter::default(), &page)
-        .await?
-        .into_iter()
-        .map(|row| (row.id, Named { uuid: row.id.0, name: row.name.clone(), serial: row.serial }))
-        .collect();
-    Ok(Names::new(goals, strategies))
+    let goals = goal::names(tx, None, context.show_deleted, MOST_NAMED).await?;
+    let strategies = strategy::names(tx, context.show_deleted, MOST_NAMED).await?;
+    Ok(Names::new(by_id(goals), by_id(strategies)))
+}
+
+/// The names of goals that an answer shows.
+pub(crate) async fn goal_names(
+    tx: &mut Tx,
+    context: &Context,
+    goals: impl Iterator<Item = GoalId>,
+) -> Result<Names, ApiError> {
+    let mut goals: Vec<GoalId> = goals.collect();
+    goals.sort_unstable();
+    goals.dedup();
+    let goals = goal::names(tx, Some(&goals), context.show_deleted, MOST_NAMED).await?;
+    Ok(Names::new(by_id(goals), HashMap::new()))
+}
+
+fn by_id<I: Copy + Eq + Hash + Into<Uuid>>(rows: Vec<Stored<(I, String)>>) -> HashMap<I, Named> {
+    let named = |row: Stored<(I, String)>| {
+        let (id, name) = row.value;
+        (id, Named { uuid: id.into(), name, serial: row.serial })
+    };
+    rows.into_iter().map(named).collect()
 }

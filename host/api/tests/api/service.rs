@@ -20,9 +20,9 @@ use watcher_domain::clock::{CountingIds, MockClock};
 use watcher_domain::plugin::Digest;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, AuditId, Clock as _, Goal, GoalId,
-    Ids as _, IndicatorSpec, ProjectId, Stamps, Strategy, StrategyId,
+    Ids as _, IndicatorSpec, ProjectId, ScoringEngine, ScoringEngineId, Stamps, Strategy, StrategyId,
 };
-use watcher_store::{Store, action, action_plan, goal, strategy};
+use watcher_store::{Store, action, action_plan, goal, scoring_engine, strategy};
 
 use crate::contract;
 
@@ -190,6 +190,15 @@ impl Service {
         strategy::insert(&mut tx, &strategy).await.unwrap();
         tx.commit().await.unwrap();
         strategy.id
+    }
+
+    /// Adds a scoring engine.
+    pub(crate) async fn add_scoring_engine(&self, id: Uuid, name: &str, description: String, metainfo: String) {
+        let stamps = Stamps::new(self.clock.now());
+        let engine = ScoringEngine { id: ScoringEngineId(id), name: name.to_owned(), description, metainfo, stamps };
+        let mut tx = self.store.begin().await.unwrap();
+        scoring_engine::insert(&mut tx, &engine).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Adds the goals `dummy` and `server_consolidation` with the strategies `dummy` and `basic`.

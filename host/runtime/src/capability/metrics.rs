@@ -55,7 +55,7 @@ impl Host for Call {
     ) -> wasmtime::Result<Result<Samples, types::Failure>> {
         self.enter(metric.len() + aggregate.len()).await?;
         let Outside::Decision(decision) = &self.outside else { return Ok(Err(nothing_there("a metric"))) };
-        let Some(source) = &decision.metrics else { return Ok(Err(nothing_there("a metric"))) };
+        let Some(source) = &decision.sources else { return Ok(Err(nothing_there("a metric"))) };
         let (model, time) = (Arc::clone(&decision.model), decision.time);
         let (datasource, recorder) = (Arc::clone(&source.datasource), Arc::clone(&source.recorder));
         let query = match query(metric, kind, &aggregate, period_s, granularity_s) {
@@ -85,8 +85,7 @@ impl Host for Call {
 
     async fn available(&mut self, metrics: Vec<String>) -> wasmtime::Result<Vec<bool>> {
         self.enter(metrics.iter().map(String::len).sum()).await?;
-        let Outside::Decision(decision) = &self.outside else { return Ok(vec![false; metrics.len()]) };
-        let Some(source) = &decision.metrics else { return Ok(vec![false; metrics.len()]) };
+        let Some(source) = self.sources() else { return Ok(vec![false; metrics.len()]) };
         let answer: Vec<bool> = metrics.iter().map(|metric| source.datasource.has(metric)).collect();
         source.recorder.record(Seen::Available { metrics, answer: answer.clone() });
         Ok(answer)

@@ -148,6 +148,7 @@ pub(crate) fn strategy_run(digest: Digest, parameters: Value) -> StrategyRun {
         configuration: Map::new(),
         model: Arc::default(),
         datasource: Arc::new(OneSample),
+        scoring: None,
         recorder: Arc::new(Memory::default()),
         time: MockClock::default().now(),
         seed: 7,

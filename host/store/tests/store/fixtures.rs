@@ -5,12 +5,12 @@ use watcher_cluster::AuditScope;
 use watcher_domain::clock::{CountingIds, MockClock};
 use watcher_domain::efficacy::{EfficacyIndicator, GlobalEfficacy, IndicatorSpec};
 use watcher_domain::plugin::{
-    ActionSpecifics, Description, GoalDescription, PluginVersion, Specifics, StrategySpecifics,
+    ActionSpecifics, Description, GoalDescription, PluginVersion, ScoringEngineSpecifics, Specifics, StrategySpecifics,
 };
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState,
     AuditTemplate, AuditTemplateId, AuditType, Clock as _, Digest, EfficacyIndicatorId, Goal, GoalId, Ids as _,
-    PluginId, PluginKind, ProjectId, Stamps, Strategy, StrategyId, Timestamp,
+    PluginId, PluginKind, ProjectId, ScoringEngine, ScoringEngineId, Stamps, Strategy, StrategyId, Timestamp,
 };
 use watcher_store::{Store, Tx, action, action_plan, audit, goal, strategy};
 
@@ -170,6 +170,16 @@ impl Fixtures {
         actions
     }
 
+    pub(crate) fn scoring_engine(&self, name: &str) -> ScoringEngine {
+        ScoringEngine {
+            id: ScoringEngineId(self.uuid()),
+            name: name.to_owned(),
+            description: "Scores.".to_owned(),
+            metainfo: "{\n  \"columns\": [1, 2.50]}".to_owned(),
+            stamps: self.stamps(),
+        }
+    }
+
     pub(crate) fn indicator(&self, plan: &ActionPlan, name: &str, value: f64) -> EfficacyIndicator {
         EfficacyIndicator {
             id: EfficacyIndicatorId(self.uuid()),
@@ -195,6 +205,9 @@ impl Fixtures {
             }),
             PluginKind::Action => {
                 Specifics::Action(ActionSpecifics { parameters_schema: json!({}), requests: Vec::new() })
+            }
+            PluginKind::ScoringEngine => {
+                Specifics::ScoringEngine(ScoringEngineSpecifics { metainfo: "{\"columns\": []}".to_owned() })
             }
             PluginKind::Planner => Specifics::Planner {},
         };

@@ -4,10 +4,10 @@ use chrono::{TimeZone as _, Utc};
 use watcher_cluster::AuditScope;
 use watcher_domain::{AuditState, AuditType, PluginKind, ProjectId};
 use watcher_store::plugin::VersionState;
-use watcher_store::testing::{backends, install};
+use watcher_store::testing::{backends, install, run};
 use watcher_store::{
     Error, Page, Reference, SortDir, Visibility, action, action_description, action_plan, audit, audit_template,
-    efficacy_indicator, goal, plugin, service, strategy,
+    efficacy_indicator, goal, plugin, scoring_engine, service, strategy,
 };
 
 use crate::fixtures::{Fixtures, awkward, digest, project};
@@ -432,6 +432,84 @@ async fn the_version_that_runs_is_the_default_or_the_last_one_that_is_active() {
 
         let twice = plugin::insert_version(&mut tx, &new, b"newer").await;
         assert!(matches!(twice, Err(Error::Conflict { what: "plugin version", .. })));
+    }
+}
+
+#[tokio::test]
+async fn the_versions_that_run_are_found_for_all_names_of_a_kind() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let mut tx = store.begin().await.unwrap();
+        for (number, name) in (1..).zip(["b", "a", "gone", "off"]) {
+            install(&mut tx, &make.version(name, PluginKind::ScoringEngine, digest(number)), b"bytes").await;
+        }
+        let mut own = make.version("mine", PluginKind::ScoringEngine, digest(5));
+        own.project_id = project("p");
+        install(&mut tx, &own, b"mine!").await;
+        install(&mut tx, &make.version("a", PluginKind::Planner, digest(6)), b"other").await;
+        plugin::set_state(&mut tx, digest(4), VersionState::Deactivated, make.now()).await.unwrap();
+        run(&mut tx, "UPDATE plugins SET deleted = id WHERE name = 'gone'").await.unwrap();
+        let names = async |tx: &mut _, visible: &Visibility| {
+            let found = plugin::all_latest(tx, PluginKind::ScoringEngine, visible).await.unwrap();
+            found.into_iter().map(|version| version.description.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&mut tx, &ALL).await, ["a", "b", "mine"], "{}", store.name);
+        assert_eq!(names(&mut tx, &Visibility::Project(ProjectId("q".to_owned()))).await, ["a", "b"]);
+        assert_eq!(names(&mut tx, &Visibility::Project(ProjectId("p".to_owned()))).await, ["a", "b", "mine"]);
+    }
+}
+
+#[tokio::test]
+async fn scoring_engines_read_back_and_their_names_are_free_again_when_they_are_deleted() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let mut tx = store.begin().await.unwrap();
+        let first = make.scoring_engine("dummy_scorer");
+        scoring_engine::insert(&mut tx, &first).await.unwrap();
+        let found = async |tx: &mut _, reference: &Reference, deleted| {
+            scoring_engine::find(tx, reference, deleted).await.unwrap().map(|row| row.value)
+        };
+        assert_eq!(found(&mut tx, &named("dummy_scorer"), false).await, Some(first.clone()), "{}", store.name);
+        assert_eq!(found(&mut tx, &Reference::Uuid(first.id.0), false).await, Some(first.clone()));
+        assert_eq!(found(&mut tx, &Reference::Serial(1), false).await, Some(first.clone()));
+        assert!(scoring_engine::soft_delete(&mut tx, first.id, make.later(1)).await.unwrap());
+        assert!(!scoring_engine::soft_delete(&mut tx, first.id, make.later(2)).await.unwrap());
+        assert_eq!(found(&mut tx, &named("dummy_scorer"), false).await, None);
+        assert!(found(&mut tx, &named("dummy_scorer"), true).await.unwrap().stamps.deleted_at.is_some());
+        let second = make.scoring_engine("dummy_scorer");
+        scoring_engine::insert(&mut tx, &second).await.unwrap();
+        let built_in = scoring_engine::list_built_in(&mut tx).await.unwrap();
+        assert_eq!(built_in.into_iter().map(|row| row.value).collect::<Vec<_>>(), std::slice::from_ref(&second));
+        let twice = scoring_engine::insert(&mut tx, &make.scoring_engine("dummy_scorer")).await;
+        assert!(matches!(twice, Err(Error::Conflict { what: "scoring engine", .. })));
+    }
+}
+
+#[tokio::test]
+async fn names_are_read_without_the_rest_of_their_rows() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let mut tx = store.begin().await.unwrap();
+        let goals: Vec<_> = ["b", "a", "c"].iter().map(|name| make.goal(name)).collect();
+        for goal in &goals {
+            goal::insert(&mut tx, goal).await.unwrap();
+        }
+        let strategy = make.strategy("s", &goals[0]);
+        strategy::insert(&mut tx, &strategy).await.unwrap();
+        goal::soft_delete(&mut tx, goals[2].id, make.later(1)).await.unwrap();
+        let names = async |tx: &mut _, among: Option<&[usize]>, deleted, limit| {
+            let among: Option<Vec<_>> = among.map(|among| among.iter().map(|&place| goals[place].id).collect());
+            let rows = goal::names(tx, among.as_deref(), deleted, limit).await.unwrap();
+            rows.into_iter().map(|row| row.value.1).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&mut tx, None, false, 9).await, ["b", "a"], "{}", store.name);
+        assert_eq!(names(&mut tx, None, true, 9).await, ["b", "a", "c"]);
+        assert_eq!(names(&mut tx, None, true, 1).await, ["b"]);
+        assert_eq!(names(&mut tx, Some(&[2, 1]), true, 9).await, ["a", "c"]);
+        assert_eq!(names(&mut tx, Some(&[2, 1]), false, 9).await, ["a"]);
+        assert!(names(&mut tx, Some(&[]), true, 9).await.is_empty());
+        let strategies = strategy::names(&mut tx, false, 9).await.unwrap();
+        assert_eq!((strategies[0].serial, &strategies[0].value), (1, &(strategy.id, "s".to_owned())));
     }
 }
 

@@ -37,18 +37,23 @@ pub fn with_defaults(schema: &Value, mut value: Value) -> Result<Value, Failure>
 /// The report has `actions` (each `action_type`, `input_parameters`), `plan` (likewise, with `parents` as indexes),
 /// `efficacy_indicators` (name to value), `global_efficacy` (each `name`, `unit`, `value`) and `error`: the code of a failure, or null.
 pub fn run<S: Strategy, P: Planner>(case: &str) -> Value {
-    report::<S, P>(case).unwrap_or_else(|failure| {
+    run_on::<S, P>(case, |host| host)
+}
+
+/// The same, on a host that was prepared further, e.g. with scoring engines.
+pub fn run_on<S: Strategy, P: Planner>(case: &str, prepare: impl Fn(FakeHost) -> FakeHost) -> Value {
+    report::<S, P>(case, prepare).unwrap_or_else(|failure| {
         json!({"actions": [], "plan": [], "efficacy_indicators": {}, "global_efficacy": [], "error": failure.code, "message": failure.message})
     })
 }
 
-fn report<S: Strategy, P: Planner>(case: &str) -> Result<Value, Failure> {
+fn report<S: Strategy, P: Planner>(case: &str, prepare: impl Fn(FakeHost) -> FakeHost) -> Result<Value, Failure> {
     let invalid = |error: serde_json::Error| Failure::input("invalid-input", error.to_string());
     let file: Value = serde_json::from_str(case).map_err(invalid)?;
     if file.get("scope").and_then(Value::as_array).is_some_and(|scope| !scope.is_empty()) {
         return Err(Failure::input("scope-not-applied", "a scope is applied by the host, not by the fake one"));
     }
-    let host = FakeHost::from_cluster_file(case)?;
+    let host = prepare(FakeHost::from_cluster_file(case)?);
     let given = file.get("parameters").filter(|given| !given.is_null()).cloned().unwrap_or_else(|| json!({}));
     let parameters = with_defaults(&S::describe().parameters_schema, given)?;
     let given = file.get("configuration").cloned().unwrap_or_else(|| json!({}));
@@ -190,6 +195,17 @@ pub fn properties(case: &Value, report: &Value) -> Vec<String> {
 /// # Panics
 /// When the folder or a file cannot be read, or a report differs: this is for tests.
 pub fn check_golden<S: Strategy, P: Planner>(folder: &std::path::Path) -> usize {
+    check_golden_on::<S, P>(folder, |host| host)
+}
+
+/// The same, on a host that was prepared further, e.g. with scoring engines.
+///
+/// # Panics
+/// As [`check_golden`].
+pub fn check_golden_on<S: Strategy, P: Planner>(
+    folder: &std::path::Path,
+    prepare: impl Fn(FakeHost) -> FakeHost,
+) -> usize {
     let name = S::describe().name;
     let mut checked = 0;
     let mut wrong = Vec::new();
@@ -204,7 +220,7 @@ pub fn check_golden<S: Strategy, P: Planner>(folder: &std::path::Path) -> usize 
             continue;
         }
         checked += 1;
-        let report = run::<S, P>(&case.to_string());
+        let report = run_on::<S, P>(&case.to_string(), &prepare);
         let found = if golden["ours"]["random"] == true {
             properties(case, &report)
         } else {

@@ -5,7 +5,7 @@ mod probe;
 mod waste;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use watcher_sdk::{Failure, Goal, LogLevel, Solution, Strategy, StrategyDescription, StrategyHost};
 
 /// The strategy.
@@ -20,6 +20,12 @@ pub struct Parameters {
     /// How often, or how much.
     #[serde(default)]
     pub amount: u32,
+    /// Name of a scoring engine to ask.
+    #[serde(default)]
+    pub engine: String,
+    /// What to ask it.
+    #[serde(default)]
+    pub features: Vec<Value>,
 }
 
 /// The strategy has no configuration.
@@ -37,12 +43,14 @@ impl Strategy for Hostile {
                 "properties": {
                     "behaviour": {"type": "string"},
                     "amount": {"type": "integer", "default": 0, "minimum": 0},
+                    "engine": {"type": "string", "default": ""},
+                    "features": {"type": "array", "default": []},
                 },
             }))
     }
 
     fn execute(host: &dyn StrategyHost, parameters: Parameters, _: Configuration) -> Result<Solution, Failure> {
-        let Parameters { behaviour, amount } = parameters;
+        let Parameters { behaviour, amount, engine, features } = parameters;
         match behaviour.as_str() {
             "loop" => waste::spin(),
             "allocate" => waste::allocate(),
@@ -68,6 +76,10 @@ impl Strategy for Hostile {
             },
             "flood-metrics" => probe::flood_metrics(host),
             "ask-nonsense" => Ok(probe::ask_nonsense(host)),
+            "ask-scoring-engine" => probe::ask_scoring_engine(host, &engine, &features),
+            "flood-scoring-engine" => loop {
+                host.calculate_scores(&engine, &features)?;
+            },
             "look-around" => probe::look_around(host),
             "declare-a-long-failure" => Err(Failure::input("Too/Long", "word ".repeat(amount as usize))),
             other => Err(Failure::input("unknown-behaviour", format!("there is no behaviour {other}"))),
@@ -82,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_unknown_behaviour_is_a_declared_failure() {
-        let parameters = Parameters { behaviour: "none".to_owned(), amount: 0 };
+        let parameters: Parameters = serde_json::from_value(json!({"behaviour": "none"})).unwrap();
         let failure = Hostile::execute(&FakeHost::default(), parameters, Configuration {}).unwrap_err();
         assert_eq!(failure.code, "unknown-behaviour");
     }

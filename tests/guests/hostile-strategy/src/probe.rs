@@ -2,6 +2,7 @@
 
 #![expect(clippy::eq_op, reason = "0 / 0 is how a number that is none comes about")]
 
+use serde_json::Value;
 use watcher_sdk::{Failure, NewAction, ResourceKind, Solution, Statistic, StrategyHost};
 
 const GOOD: Statistic<'static> = Statistic {
@@ -40,6 +41,22 @@ pub(crate) fn ask_nonsense(host: &dyn StrategyHost) -> Solution {
     let mut solution = Solution::default();
     solution.add(NewAction::new("nop").parameter("codes", codes));
     solution
+}
+
+/// Writes down which engines there are, and what one answers.
+pub(crate) fn ask_scoring_engine(
+    host: &dyn StrategyHost,
+    engine: &str,
+    features: &[Value],
+) -> Result<Solution, Failure> {
+    let engines: Vec<String> = host.scoring_engines()?.into_iter().map(|engine| engine.name).collect();
+    let action = NewAction::new("nop").parameter("engines", engines);
+    let mut solution = Solution::default();
+    solution.add(match host.calculate_scores(engine, features) {
+        Ok(scores) => action.parameter("scores", scores),
+        Err(failure) => action.parameter("code", failure.code).parameter("message", failure.message),
+    });
+    Ok(solution)
 }
 
 /// Writes down everything it can see, so that two runs can be compared.

@@ -38,6 +38,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             ids: Arc::clone(&ids),
             strategies: runtime.clone(),
             planners: runtime.clone(),
+            scoring: runtime.clone(),
             collector: Arc::new(FileCollector::new(file.clone(), Arc::clone(&clock))),
             datasource: Arc::new(FileDatasource::new(&file)),
             options: EngineOptions::default(),

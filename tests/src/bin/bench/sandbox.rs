@@ -49,6 +49,7 @@ pub(crate) async fn run(table: &mut Table) -> anyhow::Result<()> {
                 configuration: strategy.description.default_configuration(),
                 model: Arc::clone(&model),
                 datasource: empty.clone(),
+                scoring: None,
                 recorder: Arc::new(MemoryRecorder::default()),
                 time: SystemClock.now(),
                 seed: 1,

@@ -1,4 +1,4 @@
-//! Scoring engines: there are none, so lists are empty.
+//! Scoring engines: models that strategies ask. They are plugins, so clients only read them here.
 
 pub(crate) mod list;
 pub(crate) mod show;

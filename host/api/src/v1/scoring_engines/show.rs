@@ -4,10 +4,11 @@ use axum::Json;
 
 use crate::arguments::Arguments;
 use crate::context::Context;
-use crate::error::{ApiError, NotFound};
+use crate::error::ApiError;
 use crate::openapi::{Headers, ReadProblems};
-use crate::v1::Ident;
+use crate::policy::Rule;
 use crate::v1::scoring_engines::view::ScoringEngineView;
+use crate::v1::{Detail, Ident, find};
 
 /// One scoring engine.
 #[utoipa::path(
@@ -16,10 +17,13 @@ use crate::v1::scoring_engines::view::ScoringEngineView;
     responses((status = 200, description = "The scoring engine", body = ScoringEngineView), ReadProblems)
 )]
 pub(crate) async fn show(
-    _context: Context,
+    context: Context,
     Ident(ident): Ident,
     arguments: Arguments,
 ) -> Result<Json<ScoringEngineView>, ApiError> {
     arguments.done()?;
-    Err(NotFound::ScoringEngine(ident).into())
+    context.enforce(Rule::ScoringEngineGet)?;
+    let mut tx = context.api.store.read().await?;
+    let engine = find::scoring_engine(&mut tx, &context, &ident).await?;
+    Ok(Json(ScoringEngineView::new(&engine, &context.base, Detail::Full)))
 }

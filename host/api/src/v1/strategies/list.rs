@@ -83,7 +83,7 @@ async fn page(
     };
     let page = Page { limit: listing.limit, marker, sort, dir: listing.dir, show_deleted: context.show_deleted };
     let rows = strategy::list(&mut tx, &filter, &page).await?;
-    let names = find::names(&mut tx, context).await?;
+    let names = find::goal_names(&mut tx, context, rows.iter().map(|row| row.goal_id)).await?;
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|row| row.id));
     let mut strategies: Vec<_> = rows.iter().map(|row| StrategyView::new(row, &names, &context.base, detail)).collect();
     match listing.key {

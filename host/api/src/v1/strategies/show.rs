@@ -25,6 +25,6 @@ pub(crate) async fn show(
     let mut tx = context.api.store.read().await?;
     let strategy = find::strategy(&mut tx, &context, &ident).await?;
     context.enforce(Rule::StrategyGet)?;
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::goal_names(&mut tx, &context, std::iter::once(strategy.goal_id)).await?;
     Ok(Json(StrategyView::new(&strategy, &names, &context.base, Detail::Full)))
 }
