@@ -15,8 +15,8 @@ use watcher_domain::plugin::{
     ActionSpecifics, Description, GoalDescription, PluginVersion, Specifics, StrategySpecifics,
 };
 use watcher_domain::ports::{
-    CollectError, Collector, Datasource, PlannerRun, PlannerRunner, RunError, Snapshot, StrategyOutcome, StrategyRun,
-    StrategyRunner,
+    CollectError, Collector, Datasource, PlannerRun, PlannerRunner, RunError, ScoringRun, ScoringRunner, Snapshot,
+    StrategyOutcome, StrategyRun, StrategyRunner,
 };
 use watcher_domain::{
     ActionPlan, ActionPlanId, ActionPlanState, Audit, AuditEvent, AuditId, AuditState, AuditType, Blame, Clock as _,
@@ -80,6 +80,13 @@ impl PlannerRunner for Runner {
     async fn run_planner(&self, run: PlannerRun) -> Result<Vec<PlannedAction>, RunError> {
         let planned = |action| PlannedAction { action, parents: Vec::new() };
         Ok((0..).take(run.actions.len()).map(planned).collect())
+    }
+}
+
+#[async_trait]
+impl ScoringRunner for Runner {
+    async fn run_scoring(&self, run: ScoringRun) -> Result<Vec<String>, RunError> {
+        Ok(vec!["{}".to_owned(); run.features.len()])
     }
 }
 
@@ -174,6 +181,7 @@ impl Stage {
                 Specifics::Strategy(_) => PluginKind::Strategy,
                 Specifics::Planner {} => PluginKind::Planner,
                 Specifics::Action(_) => PluginKind::Action,
+                Specifics::ScoringEngine(_) => PluginKind::ScoringEngine,
             };
             let version = PluginVersion {
                 plugin_id: PluginId(ids.uuid()),
@@ -370,6 +378,7 @@ fn engine(store: &Store, bus: &Bus, clock: &Arc<MockClock>, ids: &Arc<CountingId
         ids: ids.clone(),
         strategies: runner.clone(),
         planners: runner.clone(),
+        scoring: runner.clone(),
         collector: nothing.clone(),
         datasource: nothing,
         options: EngineOptions { hostname: "host".to_owned(), ..EngineOptions::default() },
