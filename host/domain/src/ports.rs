@@ -247,7 +247,7 @@ pub enum ActionOutcome {
 /// Runs action handlers.
 #[async_trait]
 pub trait ActionRunner: Send + Sync {
-    /// Calls one export in a fresh sandbox. Dropping the future ends the call at its next outside call or within one epoch.
+    /// Calls one export in a fresh sandbox. Dropping the future ends the call at its next outside call or at its next slice of fuel.
     async fn call_action(&self, call: ActionCall) -> Result<ActionOutcome, RunError>;
 
     /// What an action would do to the cluster data model, as the handler describes it.
