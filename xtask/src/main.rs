@@ -4,6 +4,7 @@ mod background;
 mod component;
 mod conformance;
 mod debian;
+mod fuzz;
 mod guests;
 mod launch;
 mod manifest;
@@ -50,6 +51,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         arguments: Vec<OsString>,
     },
+    /// Throw requests made from /openapi.json at a service on the simulated cloud, and check every answer
+    #[command(disable_help_flag = true)]
+    FuzzApi {
+        /// Passed on to schemathesis: --seed, --max-examples, --include-path …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        arguments: Vec<OsString>,
+    },
     /// Build the plugins and the test guests into target/plugins
     Guests {
         /// Only these packages, as `strategy-dummy`
@@ -81,6 +89,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Bench { arguments } => launch::bench(&workspace, &arguments),
+        Task::FuzzApi { arguments } => fuzz::api(&workspace, &arguments),
         Task::Guests { packages } => {
             guests::build(&workspace, &packages)?;
             guests::list(&workspace);

@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 mod cloud;
+pub(crate) mod demo;
 pub(crate) mod python;
 mod tempest;
 

@@ -36,12 +36,17 @@ pub(super) fn complete(mut document: Value) -> Value {
 }
 
 fn complete_operation(path: &str, operation: &mut Value) {
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if parameter["in"] == "header" {
+            parameter["schema"] = json!({"type": "string"});
+        }
         let name = parameter["name"].as_str().unwrap_or_default().to_owned();
         match name.as_str() {
             "sort_key" => set_words(&mut parameter["schema"], &sort_keys(path)),
             "sort_dir" => set_words(&mut parameter["schema"], &["asc", "desc"]),
             "data_model_type" => set_words(&mut parameter["schema"], &["compute"]),
+            "limit" => parameter["schema"] = json!({"type": "integer", "minimum": 1}),
             "marker" => parameter["schema"] = marker(path),
             "action_plan" | "action" | "audit_uuid" | "action_plan_uuid" => {
                 parameter["schema"] = json!({"type": "string", "format": "uuid"});

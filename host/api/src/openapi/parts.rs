@@ -31,13 +31,13 @@ pub(crate) struct TokenProblemDetail {
 pub(crate) struct Headers {
     /// `infra-optim X.Y` with X.Y from 1.0 to 1.7, or `infra-optim latest`; 1.0 without it. Several, for several services, are parted
     /// by commas.
-    #[param(rename = "OpenStack-API-Version", example = "infra-optim 1.7", value_type = String)]
+    #[param(rename = "OpenStack-API-Version", example = "infra-optim 1.7")]
     version: Option<String>,
     /// Anything but nothing shows soft-deleted rows too.
-    #[param(rename = "X-Show-Deleted", value_type = String)]
+    #[param(rename = "X-Show-Deleted")]
     show_deleted: Option<String>,
     /// An id of the form `req-<uuid>`, kept in the answer and the log; anything else is passed over.
-    #[param(rename = "X-Openstack-Request-Id", value_type = String)]
+    #[param(rename = "X-Openstack-Request-Id")]
     request_id: Option<String>,
 }
 

@@ -28,6 +28,7 @@ fn every_operation_says_what_it_answers_and_has_its_own_name() {
         for method in METHODS {
             let Some(operation) = item.get(method) else { continue };
             assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path} {method}");
+            assert!(operation.get("parameters").is_none_or(Value::is_array), "{path} {method}");
             let answers = operation["responses"].as_object().unwrap();
             for status in ["400", "401", "403", "404", "406", "414", "431", "500", "503"] {
                 assert!(answers.contains_key(status), "{path} {method} {status}");
