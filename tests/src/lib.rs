@@ -64,7 +64,7 @@ impl Stage {
         .await?;
         let mut config = Config::load(None, [], &options.settings)?.config;
         config.keystone.auth_url.clone_from(&simulator.endpoints().identity);
-        PASSWORD.clone_into(&mut config.keystone.password);
+        config.keystone.password = PASSWORD.into();
         config.prometheus.url.clone_from(&simulator.endpoints().prometheus);
         config.plugins.dir = options.plugins.unwrap_or_else(plugins).display().to_string();
         config.sandbox.cache_dir = plugins().join("compiled").display().to_string();

@@ -25,6 +25,7 @@ pub mod schema;
 pub mod scoring_engine;
 pub mod service;
 pub mod solution;
+pub mod spelling;
 pub mod state;
 pub mod strategy;
 

@@ -51,33 +51,83 @@ pub enum ProjectName {
     },
 }
 
+/// A user, by id, or by name in a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserName {
+    /// By id.
+    Id(String),
+    /// By name.
+    Name {
+        /// Its name.
+        name: String,
+        /// Its domain.
+        domain: DomainName,
+    },
+}
+
+impl UserName {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Id(id) => id,
+            Self::Name { name, .. } => name,
+        }
+    }
+
+    fn body(&self) -> Value {
+        match self {
+            Self::Id(id) => json!({"id": id}),
+            Self::Name { name, domain } => json!({"name": name, "domain": domain}),
+        }
+    }
+}
+
+/// What a user wants to work in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// A project.
+    Project(ProjectName),
+    /// A domain.
+    Domain(DomainName),
+    /// The whole system.
+    System,
+}
+
+impl Scope {
+    fn body(&self) -> Value {
+        match self {
+            Self::Project(ProjectName::Id(id)) => json!({"project": {"id": id}}),
+            Self::Project(ProjectName::Name { name, domain }) => json!({"project": {"name": name, "domain": domain}}),
+            Self::Domain(domain) => json!({"domain": domain}),
+            Self::System => json!({"system": {"all": true}}),
+        }
+    }
+}
+
 /// How the service user logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// With a password.
     Password {
-        /// Name of the user.
-        username: String,
-        /// Domain of the user.
-        user_domain: DomainName,
+        /// Who.
+        user: UserName,
         /// Password.
         password: Secret,
-        /// Project to work in.
-        project: ProjectName,
-    },
-    /// With the id of a user and a password.
-    UserId {
-        /// Id of the user.
-        user_id: String,
-        /// Password.
-        password: Secret,
-        /// Project to work in.
-        project: ProjectName,
+        /// What to work in.
+        scope: Scope,
     },
     /// With an application credential, which knows its user and project.
     ApplicationCredential {
         /// Its id.
         id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// With an application credential by name.
+    NamedApplicationCredential {
+        /// Whose it is.
+        user: UserName,
+        /// Its name.
+        name: String,
         /// Its secret.
         secret: Secret,
     },
@@ -87,37 +137,45 @@ impl Credentials {
     /// Who logs in, in words: `user watcher`.
     pub fn who(&self) -> String {
         match self {
-            Self::Password { username, .. } => format!("user {username}"),
-            Self::UserId { user_id, .. } => format!("user {user_id}"),
+            Self::Password { user, .. } => format!("user {}", user.as_str()),
             Self::ApplicationCredential { id, .. } => format!("application credential {id}"),
+            Self::NamedApplicationCredential { user, name, .. } => {
+                format!("application credential {name} of user {}", user.as_str())
+            }
+        }
+    }
+
+    /// What is wrong where Keystone does not accept it, in words.
+    pub(crate) fn suspects(&self) -> &'static str {
+        match self {
+            Self::Password { .. } => "wrong name, domain, project or password",
+            Self::ApplicationCredential { .. } | Self::NamedApplicationCredential { .. } => {
+                "wrong id, name or secret, or it has expired"
+            }
         }
     }
 
     /// The body of `POST /auth/tokens`.
     pub(crate) fn body(&self) -> Value {
-        let (identity, project) = match self {
-            Self::Password { username, user_domain, password, project } => {
-                let user = json!({"name": username, "domain": user_domain, "password": password.reveal()});
-                (json!({"methods": ["password"], "password": {"user": user}}), Some(project))
-            }
-            Self::UserId { user_id, password, project } => {
-                let user = json!({"id": user_id, "password": password.reveal()});
-                (json!({"methods": ["password"], "password": {"user": user}}), Some(project))
+        match self {
+            Self::Password { user, password, scope } => {
+                let mut user = user.body();
+                user["password"] = password.reveal().into();
+                let identity = json!({"methods": ["password"], "password": {"user": user}});
+                json!({"auth": {"identity": identity, "scope": scope.body()}})
             }
             Self::ApplicationCredential { id, secret } => {
-                let credential = json!({"id": id, "secret": secret.reveal()});
-                (json!({"methods": ["application_credential"], "application_credential": credential}), None)
+                application_credential(&json!({"id": id, "secret": secret.reveal()}))
             }
-        };
-        let mut auth = json!({"identity": identity});
-        if let Some(project) = project {
-            auth["scope"] = match project {
-                ProjectName::Id(id) => json!({"project": {"id": id}}),
-                ProjectName::Name { name, domain } => json!({"project": {"name": name, "domain": domain}}),
-            };
+            Self::NamedApplicationCredential { user, name, secret } => {
+                application_credential(&json!({"name": name, "user": user.body(), "secret": secret.reveal()}))
+            }
         }
-        json!({"auth": auth})
     }
+}
+
+fn application_credential(credential: &Value) -> Value {
+    json!({"auth": {"identity": {"methods": ["application_credential"], "application_credential": credential}}})
 }
 
 #[cfg(test)]
@@ -125,11 +183,11 @@ mod tests {
     use super::*;
 
     fn password() -> Credentials {
+        let domain = DomainName::Id("default".to_owned());
         Credentials::Password {
-            username: "watcher".to_owned(),
-            user_domain: DomainName::Name("Default".to_owned()),
+            user: UserName::Name { name: "watcher".to_owned(), domain: DomainName::Name("Default".to_owned()) },
             password: Secret::new("hunter2"),
-            project: ProjectName::Name { name: "service".to_owned(), domain: DomainName::Id("default".to_owned()) },
+            scope: Scope::Project(ProjectName::Name { name: "service".to_owned(), domain }),
         }
     }
 
@@ -151,17 +209,32 @@ mod tests {
                 "scope": {"project": {"name": "service", "domain": {"id": "default"}}},
             }})
         );
-        let by_id = Credentials::UserId {
-            user_id: "u1".to_owned(),
-            password: Secret::new("x"),
-            project: ProjectName::Id("p1".to_owned()),
-        };
-        assert_eq!(by_id.body()["auth"]["scope"], json!({"project": {"id": "p1"}}));
+        for (scope, want) in [
+            (Scope::Project(ProjectName::Id("p1".to_owned())), json!({"project": {"id": "p1"}})),
+            (Scope::Domain(DomainName::Id("d1".to_owned())), json!({"domain": {"id": "d1"}})),
+            (Scope::System, json!({"system": {"all": true}})),
+        ] {
+            let user = UserName::Id("u1".to_owned());
+            let by_id = Credentials::Password { user, password: Secret::new("x"), scope };
+            let body = &by_id.body()["auth"];
+            assert_eq!(body["identity"]["password"]["user"], json!({"id": "u1", "password": "x"}));
+            assert_eq!(body["scope"], want);
+        }
         let application = Credentials::ApplicationCredential { id: "a1".to_owned(), secret: Secret::new("x") };
         assert_eq!(
             application.body(),
             json!({"auth": {"identity": {
                 "methods": ["application_credential"], "application_credential": {"id": "a1", "secret": "x"}}}})
         );
+        let named = Credentials::NamedApplicationCredential {
+            user: UserName::Name { name: "anna".to_owned(), domain: DomainName::Id("d1".to_owned()) },
+            name: "robot".to_owned(),
+            secret: Secret::new("x"),
+        };
+        assert_eq!(
+            named.body()["auth"]["identity"]["application_credential"],
+            json!({"name": "robot", "secret": "x", "user": {"name": "anna", "domain": {"id": "d1"}}})
+        );
+        assert_eq!(named.who(), "application credential robot of user anna");
     }
 }

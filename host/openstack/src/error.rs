@@ -30,12 +30,14 @@ pub enum Error {
         source: Option<Arc<reqwest::Error>>,
     },
     /// Keystone does not know the user, or the password is wrong.
-    #[error("Keystone at {url} does not accept {who}: wrong name, domain, project or password")]
+    #[error("Keystone at {url} does not accept {who}: {suspects}")]
     Credentials {
         /// Where.
         url: String,
         /// Who tried to log in.
         who: String,
+        /// What may be wrong.
+        suspects: &'static str,
     },
     /// What answers is not Keystone, or it cannot work.
     #[error("{url} does not answer as Keystone v3 does: {reason}")]

@@ -168,7 +168,7 @@ impl Http {
             .referer(false)
             .tls_danger_accept_invalid_certs(insecure);
         if let Some(pem) = ca {
-            let bad = |error: reqwest::Error| Error::Option { option: "cafile", reason: error.to_string() };
+            let bad = |error: reqwest::Error| Error::Option { option: "cacert", reason: error.to_string() };
             for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(bad)? {
                 builder = builder.add_root_certificate(certificate);
             }

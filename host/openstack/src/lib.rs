@@ -15,7 +15,7 @@ pub mod session;
 pub mod validator;
 
 pub use catalog::Interface;
-pub use credentials::{Credentials, DomainName, ProjectName, Secret};
+pub use credentials::{Credentials, DomainName, ProjectName, Scope, Secret, UserName};
 pub use error::{Error, UnknownService};
 pub use http::{Answer, HttpLimits};
 pub use plain::PlainService;

@@ -251,7 +251,10 @@ impl Session {
             self.http.send(outgoing, MAX_KEYSTONE_BYTES).await.map_err(|trouble| self.keystone_trouble(trouble))?;
         match answer.status {
             200 | 201 => {}
-            401 => return Err(Error::Credentials { url: self.auth_url.to_string(), who: self.credentials.who() }),
+            401 => {
+                let (who, suspects) = (self.credentials.who(), self.credentials.suspects());
+                return Err(Error::Credentials { url: self.auth_url.to_string(), who, suspects });
+            }
             403 => return Err(self.forbidden("log in")),
             _ => return Err(self.unexpected(&answer)),
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Loaded, environment};
+use crate::config::{Config, Loaded, document, environment};
 use crate::{db, decide, demo, serve, show, simulate, telemetry};
 
 /// Resource optimization for OpenStack, with strategies and actions in a sandbox.
@@ -196,10 +196,16 @@ pub enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+    /// Print all options with their defaults and meanings, as Markdown.
+    Document,
 }
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Config { command: ConfigCommand::Document } = cli.command {
+        show::print(document().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     let loaded = Config::load(cli.config.as_deref(), environment(), &cli.settings)?;
     let Loaded { config, .. } = &loaded;
     if let Command::Config { command: ConfigCommand::Show { origin } } = cli.command {

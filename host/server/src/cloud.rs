@@ -10,12 +10,10 @@ use watcher_collect::{ComputeCollector, ComputeCollectorOptions, PrometheusDatas
 use watcher_domain::cloud::{CloudRequest, CloudResponse};
 use watcher_domain::ports::{CloudRequests, Collector, Datasource};
 use watcher_domain::{Blame, Clock, Failure, Ids, ProjectId};
-use watcher_openstack::{
-    Credentials, DomainName, HttpLimits, PlainService, ProjectName, Secret, Session, SessionOptions, TokenError,
-    TokenValidator, ValidatorOptions,
-};
+use watcher_openstack::{HttpLimits, PlainService, TokenError, TokenValidator, ValidatorOptions};
 
-use crate::config::{Auth, Config, KeystoneConfig};
+use crate::config::{Auth, Config};
+use crate::keystone::session;
 
 /// What the service needs of a cloud.
 pub struct Cloud {
@@ -27,24 +25,6 @@ pub struct Cloud {
     pub datasource: Arc<dyn Datasource>,
     /// Knows callers.
     pub authentication: Authentication,
-}
-
-/// A session of the user that the configuration names; nothing is sent yet.
-pub fn session(config: &KeystoneConfig, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> anyhow::Result<Arc<Session>> {
-    let project = ProjectName::Name {
-        name: config.project_name.clone(),
-        domain: DomainName::Name(config.project_domain_name.clone()),
-    };
-    let credentials = Credentials::Password {
-        username: config.username.clone(),
-        user_domain: DomainName::Name(config.user_domain_name.clone()),
-        password: Secret::new(config.password.clone()),
-        project,
-    };
-    let mut options = SessionOptions::new(config.auth_url.clone(), credentials);
-    options.region = Some(config.region_name.clone()).filter(|region| !region.is_empty());
-    options.interface = config.interface.parse().context("keystone.interface")?;
-    Ok(Arc::new(Session::new(options, Arc::clone(clock), Arc::clone(ids))?))
 }
 
 impl Cloud {
@@ -71,10 +51,19 @@ impl Cloud {
         let authentication = match config.api.auth {
             Auth::None => Authentication::None,
             Auth::Keystone => {
-                let options =
-                    ValidatorOptions { ttl: Duration::from_secs(keystone.token_cache_s), ..Default::default() };
+                let ttl = Duration::from_secs(keystone.token_cache_s);
+                let defaults = ValidatorOptions::default();
+                let options = ValidatorOptions {
+                    ttl,
+                    negative_ttl: defaults.negative_ttl.min(ttl),
+                    max_entries: keystone.token_cache_entries,
+                };
                 let validator = TokenValidator::new(session, Arc::clone(clock), options);
-                Authentication::Keystone { tokens: Arc::new(Tokens(validator)), uri: keystone.auth_url.clone() }
+                let uri = match keystone.www_authenticate_uri.as_str() {
+                    "" => keystone.auth_url.clone(),
+                    uri => uri.to_owned(),
+                };
+                Authentication::Keystone { tokens: Arc::new(Tokens(validator)), uri }
             }
         };
         Ok(Self {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use watcher_api::{ApiOptions, ApiState, ConnectionLimits, Policy};
+use watcher_api::{ApiOptions, ApiState, ConnectionLimits, CorsOptions, Policy};
 use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::Bus;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
@@ -87,7 +87,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
 
     let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());
     let hostname = hostname(&config);
-    let seconds = |seconds: u64| Duration::from_secs(seconds.max(1));
+    let seconds = Duration::from_secs;
     let heartbeat_interval = seconds(config.service.periodic_interval_s);
     let configuration = wiring::plugin_configuration(&config);
     let engine = Engine {
@@ -103,7 +103,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         options: EngineOptions {
             hostname: hostname.clone(),
             max_audit_workers: config.decision_engine.max_audit_workers,
-            lease: Duration::from_secs(config.decision_engine.lease_s.max(3)),
+            lease: Duration::from_secs(config.decision_engine.lease_s),
             sweep_interval: seconds(config.decision_engine.sweep_interval_s),
             continuous_audit_interval: seconds(config.decision_engine.continuous_audit_interval_s),
             action_plan_expiry: Duration::from_secs(config.decision_engine.action_plan_expiry_h.saturating_mul(3600)),
@@ -126,7 +126,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             hostname,
             max_plans: config.applier.max_plans,
             max_workers: config.applier.max_workers,
-            lease: Duration::from_secs(config.applier.lease_s.max(3)),
+            lease: Duration::from_secs(config.applier.lease_s),
             sweep_interval: seconds(config.applier.sweep_interval_s),
             heartbeat_interval,
             limits: config.sandbox.action_limits,
@@ -153,18 +153,33 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         options: Arc::new(ApiOptions {
             max_limit: config.api.max_limit,
             body_limit: config.api.max_body_bytes,
+            body_timeout: Duration::from_secs(config.api.body_timeout_s),
             host_url: format!("http://{address}"),
             recent: RECENT,
             service_down_time_s: config.service.service_down_time_s,
+            proxy_headers: config.api.enable_proxy_headers_parsing,
+            cors: CorsOptions {
+                allowed_origin: config.cors.allowed_origin,
+                allow_credentials: config.cors.allow_credentials,
+                expose_headers: config.cors.expose_headers,
+                max_age_s: config.cors.max_age_s,
+                allow_methods: config.cors.allow_methods,
+                allow_headers: config.cors.allow_headers,
+            },
             ..ApiOptions::default()
         }),
     });
     let api_stop = stop.clone();
+    let connections = ConnectionLimits {
+        connections: config.api.max_connections,
+        head_timeout: Duration::from_secs(config.api.head_timeout_s),
+        ..ConnectionLimits::default()
+    };
     let tasks = vec![
         tokio::spawn(watcher_engine::service::Service::new(Arc::new(engine)).run(stop.clone())),
         tokio::spawn(watcher_applier::service::Service::new(Arc::new(applier)).run(stop.clone())),
         tokio::spawn(async move {
-            watcher_api::serve(listener, router, ConnectionLimits::default(), api_stop.cancelled_owned()).await;
+            watcher_api::serve(listener, router, connections, api_stop.cancelled_owned()).await;
         }),
     ];
     tracing::info!(%address, "watcher-host serves on {address}");

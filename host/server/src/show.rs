@@ -1,12 +1,11 @@
 //! `watcher-host config show`.
 
-use crate::config::Loaded;
+use crate::config::{Loaded, shown};
 
 /// Prints every option, secrets blanked.
 pub fn config(loaded: &Loaded, with_origin: bool) {
     for (name, (value, origin)) in &loaded.origins {
-        let secret = name.ends_with("password") || (name == "database.url" && value.to_string().contains('@'));
-        let value = if secret { "\"***\"".to_owned() } else { value.to_string() };
+        let value = shown(name, value);
         if with_origin {
             print(&format!("{name} = {value}  # {origin}"));
         } else {

@@ -14,7 +14,7 @@ use watcher_domain::cloud::{CloudRequest, Method};
 use watcher_domain::metric::{Aggregate, ResourceKind, StatisticQuery};
 use watcher_domain::ports::{CloudRequests, Collector, Datasource, Snapshot};
 use watcher_openstack::{
-    Credentials, DomainName, HttpLimits, PlainService, ProjectName, Secret, Session, SessionOptions,
+    Credentials, DomainName, HttpLimits, PlainService, ProjectName, Scope, Secret, Session, SessionOptions, UserName,
 };
 use watcher_simulator::{
     Fault, FaultEffect, FaultOptions, GenerateOptions, RunningSimulator, Simulator, SimulatorOptions, generate,
@@ -23,10 +23,9 @@ use watcher_simulator::{
 fn session(cloud: &RunningSimulator) -> Arc<Session> {
     let domain = DomainName::Name("Default".to_owned());
     let credentials = Credentials::Password {
-        username: "watcher".to_owned(),
-        user_domain: domain.clone(),
+        user: UserName::Name { name: "watcher".to_owned(), domain: domain.clone() },
         password: Secret::new("watcher-password"),
-        project: ProjectName::Name { name: "service".to_owned(), domain },
+        scope: Scope::Project(ProjectName::Name { name: "service".to_owned(), domain }),
     };
     let options = SessionOptions::new(cloud.endpoints().identity.clone(), credentials);
     Arc::new(Session::new(options, Arc::new(SystemClock), Arc::new(CountingIds::default())).unwrap())

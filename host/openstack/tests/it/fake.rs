@@ -14,7 +14,9 @@ use std::sync::Mutex;
 use tokio::net::TcpListener;
 use watcher_domain::clock::{CountingIds, MockClock};
 use watcher_domain::cloud::{CloudRequest, Method};
-use watcher_openstack::{Credentials, DomainName, HttpLimits, ProjectName, Secret, Session, SessionOptions};
+use watcher_openstack::{
+    Credentials, DomainName, HttpLimits, ProjectName, Scope, Secret, Session, SessionOptions, UserName,
+};
 
 /// What the fake does. Tests change it while it runs.
 #[derive(Debug)]
@@ -165,11 +167,11 @@ pub(crate) fn token_body(life_s: i64, user: &str, role: &str) -> Value {
 }
 
 pub(crate) fn credentials(password: &str) -> Credentials {
+    let domain = DomainName::Name("Default".to_owned());
     Credentials::Password {
-        username: "watcher".to_owned(),
-        user_domain: DomainName::Name("Default".to_owned()),
+        user: UserName::Name { name: "watcher".to_owned(), domain: domain.clone() },
         password: Secret::new(password),
-        project: ProjectName::Name { name: "service".to_owned(), domain: DomainName::Name("Default".to_owned()) },
+        scope: Scope::Project(ProjectName::Name { name: "service".to_owned(), domain }),
     }
 }
 

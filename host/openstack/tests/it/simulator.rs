@@ -7,7 +7,8 @@ use watcher_cluster::ClusterFile;
 use watcher_domain::clock::{CountingIds, SystemClock};
 use watcher_domain::cloud::{CloudRequest, Method};
 use watcher_openstack::{
-    Credentials, DomainName, ProjectName, Secret, Session, SessionOptions, TokenError, TokenValidator, ValidatorOptions,
+    Credentials, DomainName, ProjectName, Scope, Secret, Session, SessionOptions, TokenError, TokenValidator, UserName,
+    ValidatorOptions,
 };
 use watcher_simulator::{RunningSimulator, Simulator, SimulatorOptions};
 
@@ -23,10 +24,9 @@ async fn cloud() -> RunningSimulator {
 fn user(name: &str, password: &str, project: &str) -> Credentials {
     let domain = DomainName::Id("default".to_owned());
     Credentials::Password {
-        username: name.to_owned(),
-        user_domain: domain.clone(),
+        user: UserName::Name { name: name.to_owned(), domain: domain.clone() },
         password: Secret::new(password),
-        project: ProjectName::Name { name: project.to_owned(), domain },
+        scope: Scope::Project(ProjectName::Name { name: project.to_owned(), domain }),
     }
 }
 

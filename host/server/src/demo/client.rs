@@ -9,8 +9,8 @@ use watcher_domain::ports::CloudRequests;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
 
 use super::{succeed, text};
-use crate::cloud;
 use crate::config::Config;
+use crate::keystone;
 
 /// A client of one cloud.
 pub struct Client(Arc<dyn CloudRequests>);
@@ -18,12 +18,12 @@ pub struct Client(Arc<dyn CloudRequests>);
 impl Client {
     /// A client with the password of user `admin`, in the cloud that the configuration names.
     pub fn new(config: &Config, password: &str) -> anyhow::Result<Self> {
-        let mut keystone = config.keystone.clone();
-        "admin".clone_into(&mut keystone.username);
-        "admin".clone_into(&mut keystone.project_name);
-        password.clone_into(&mut keystone.password);
+        let mut user = config.keystone.clone();
+        "admin".clone_into(&mut user.username);
+        "admin".clone_into(&mut user.project_name);
+        user.password = password.into();
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        Ok(Self(cloud::session(&keystone, &clock, &ids)?))
+        Ok(Self(keystone::session(&user, &clock, &ids)?))
     }
 
     async fn send(

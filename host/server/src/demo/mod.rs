@@ -91,7 +91,7 @@ impl Stage {
         let urls = simulator.endpoints();
         print(&format!("simulated cloud   {hosts} hosts, {instances} instances; identity at {}", urls.identity));
         config.keystone.auth_url.clone_from(&urls.identity);
-        PASSWORD.clone_into(&mut config.keystone.password);
+        config.keystone.password = PASSWORD.into();
         config.prometheus.url.clone_from(&urls.prometheus);
         "sqlite::memory:".clone_into(&mut config.database.url);
         let client = Client::new(&config, PASSWORD)?;

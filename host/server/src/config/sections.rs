@@ -1,0 +1,208 @@
+//! The options by section, Keystone's aside.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+use watcher_api::{ConnectionLimits, CorsOptions};
+use watcher_domain::Limits;
+
+use super::option::{OptionDoc, section};
+
+section! {
+    /// The REST API.
+    ApiConfig {
+        /// Address to listen on; port 0 takes a free one.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9322));
+        /// Most items of one page of a list, and how many a page has where the client does not say.
+        max_limit: u32 = 1000, in 1..=100_000;
+        /// Largest request body in bytes.
+        max_body_bytes: usize = 1 << 20, in 1..=1 << 30;
+        /// `keystone`: callers bring a token of Keystone. `none`: everybody who reaches the address is administrator; for one person's own
+        /// machine, and only on loopback.
+        auth: Auth = Auth::Keystone;
+        /// Whether webhooks need a token and obey policy `webhook:trigger`. If not, everybody who reaches the address can trigger
+        /// `EVENT` audits.
+        enable_webhooks_auth: bool = true;
+        /// Whether `Forwarded`, or else `X-Forwarded-Proto` and `X-Forwarded-Host`, and `X-Forwarded-Prefix` are believed: only behind a
+        /// proxy that sets them.
+        enable_proxy_headers_parsing: bool = false;
+        /// Connections at a time; more wait to be accepted.
+        max_connections: usize = ConnectionLimits::default().connections, in 1..=1_000_000;
+        /// How long the head of a request may take, and how long a connection may say nothing between two requests, in seconds.
+        head_timeout_s: u64 = ConnectionLimits::default().head_timeout.as_secs(), in 1..=3600;
+        /// How long a request's body may take to arrive, in seconds.
+        body_timeout_s: u64 = 30, in 1..=3600;
+    }
+}
+
+section! {
+    /// Which pages of other origins may call the API from a browser.
+    CorsConfig {
+        /// Origins (`https://host:port`, no slash at the end) whose pages may call; `*` for all. None switches CORS off.
+        allowed_origin: Vec<String> = Vec::new();
+        /// Whether browsers may send cookies and the like.
+        allow_credentials: bool = CorsOptions::default().allow_credentials;
+        /// Headers of answers that a page may read.
+        expose_headers: Vec<String> = CorsOptions::default().expose_headers;
+        /// Seconds for which a browser may remember a preflight's answer; 0 says nothing about it.
+        max_age_s: u32 = CorsOptions::default().max_age_s, in 0..=86_400;
+        /// Methods that a page may use.
+        allow_methods: Vec<String> = CorsOptions::default().allow_methods;
+        /// Headers that a page may send, besides the simple ones.
+        allow_headers: Vec<String> = CorsOptions::default().allow_headers;
+    }
+}
+
+/// How callers are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// By their Keystone tokens.
+    Keystone,
+    /// Not at all.
+    None,
+}
+
+section! {
+    /// Who may do what.
+    PolicyConfig {
+        /// File with rules that take the place of the defaults, as YAML; empty for the defaults. It is looked at once a second, and read
+        /// again when it has changed. `watcher-host policy list` shows all rules.
+        file: String = String::new();
+    }
+}
+
+section! {
+    /// Where rows are kept.
+    DatabaseConfig {
+        /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
+        url: String = "sqlite://watcher.db".to_owned();
+    }
+}
+
+section! {
+    /// Where measurements come from.
+    PrometheusConfig {
+        /// Base address, e.g. `http://prometheus:9090`; empty takes service type `metric-storage` from the catalogue.
+        url: String = String::new();
+        /// Label of a host's series that has its name.
+        fqdn_label: String = "fqdn".to_owned();
+        /// Label of an instance's series that has its UUID.
+        instance_uuid_label: String = "resource".to_owned();
+    }
+}
+
+section! {
+    /// Audits.
+    DecisionEngineConfig {
+        /// How many audits run at once.
+        max_audit_workers: usize = 2, in 1..=1000;
+        /// How long a claim holds without being renewed, in seconds.
+        lease_s: u64 = 60, in 3..=86_400;
+        /// How often rows are looked for whose message was lost, in seconds.
+        sweep_interval_s: u64 = 10, in 1..=3600;
+        /// How often continuous audits are looked at without anything being due or said, in seconds.
+        continuous_audit_interval_s: u64 = 10, in 1..=3600;
+        /// Age at which a recommended action plan is superseded, in hours; 0 for never.
+        action_plan_expiry_h: u64 = 24, in 0..=876_000;
+        /// How often action plans are looked at for their age, in seconds.
+        check_periodic_interval_s: u64 = 1800, in 1..=86_400;
+    }
+}
+
+section! {
+    /// Action plans.
+    ApplierConfig {
+        /// How many plans are carried out at once.
+        max_plans: usize = 2, in 1..=1000;
+        /// How many actions of one plan run at once.
+        max_workers: usize = 4, in 1..=1000;
+        /// How long a claim holds without being renewed, in seconds.
+        lease_s: u64 = 60, in 3..=86_400;
+        /// How often rows are looked for whose message was lost, in seconds.
+        sweep_interval_s: u64 = 10, in 1..=3600;
+        /// What happens after a failed action, by strategy: `ANY` (nothing more starts, the default) or `ALWAYS` (later actions go on).
+        action_execution_rule: BTreeMap<String, watcher_applier::ExecutionRule> = BTreeMap::new();
+    }
+}
+
+section! {
+    /// Signs of life of the decision engine and the applier.
+    ServiceConfig {
+        /// Name of this host in rows and in the API; empty takes the machine's.
+        host: String = String::new();
+        /// How often a sign of life is given, in seconds.
+        periodic_interval_s: u64 = 60, in 1..=3600;
+        /// How long after its last sign of life a service counts as failed, in seconds.
+        service_down_time_s: u32 = 90, in 1..=86_400;
+    }
+}
+
+section! {
+    /// What plugins may use.
+    SandboxConfig {
+        /// Folder for compiled components; empty takes `$XDG_CACHE_HOME/watcher-host` or `~/.cache/watcher-host`.
+        cache_dir: String = String::new();
+        /// How many instances run at once.
+        max_instances: u32 = 32, in 1..=10_000;
+        /// Limits of one call of a strategy or planner.
+        limits: Limits = Limits::default();
+        /// Limits of one call of an action handler.
+        action_limits: Limits = Limits::for_actions();
+        /// Limits of one call of a scoring engine.
+        scoring_limits: Limits = Limits::for_scoring();
+    }
+}
+
+/// What the limits of a call are about, by name.
+pub(crate) const LIMITS: &[(&str, &str)] = &[
+    ("memory_bytes", "Memory and tables of the instance together, in bytes."),
+    ("fuel", "Units of computation."),
+    ("deadline_ms", "Wall-clock time in milliseconds."),
+    ("host_call_fuel", "Bytes passed from plugin to host in one call of an import."),
+    ("host_calls", "Calls of imports."),
+    ("resources", "Handles that the instance holds."),
+    ("output_bytes", "Bytes of the result."),
+    ("actions", "Actions in a solution."),
+    ("log_bytes", "Bytes written to the log."),
+    ("requests", "Requests to the cloud."),
+];
+
+section! {
+    /// Built-in plugins, and configuration of plugins.
+    PluginsConfig {
+        /// Folder with the built-in components (`strategies/`, `actions/`, `planners/`, `scoring/`); empty looks beside the program. The environment
+        /// variable `WATCHER_PLUGINS_DIR` means the same where this is empty.
+        dir: String = String::new();
+        /// Configuration of strategies by name, as their schemas have it.
+        strategy: BTreeMap<String, Table> = BTreeMap::new();
+        /// Configuration of planners by name.
+        planner: BTreeMap<String, Table> = BTreeMap::new();
+        /// Configuration of action types by name.
+        action: BTreeMap<String, Table> = BTreeMap::new();
+        /// Configuration of scoring engines by name.
+        scoring_engine: BTreeMap<String, Table> = BTreeMap::new();
+    }
+}
+
+section! {
+    /// What is logged.
+    LogConfig {
+        /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,watcher_engine=debug`.
+        level: String = "info".to_owned();
+        /// `text` or `json`.
+        format: LogFormat = LogFormat::Text;
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
