@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};
-use axum::http::HeaderName;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use watcher_domain::ProjectId;
@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::state::ApiState;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 /// Longer tokens are refused unread.
 const LONGEST_TOKEN: usize = 16 << 10;
 
@@ -29,24 +30,47 @@ pub struct Caller {
     pub user_domain_id: Option<String>,
     /// The domain that the token is scoped to.
     pub domain_id: Option<String>,
-    /// Roles in that scope.
+    /// Whether the token is scoped to the whole system.
+    pub is_system: bool,
+    /// Roles in that scope, with those that they imply.
+    pub roles: Vec<String>,
+    /// Whether Keystone says that the project is not the one for administration.
+    pub outside_admin_project: bool,
+    /// Whoever calls where nobody is asked for a token.
+    pub is_anybody: bool,
+    /// The service that passes the call on, if it showed a token of its own.
+    pub service: Option<Box<ServiceCaller>>,
+}
+
+/// A service that passes a call on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceCaller {
+    /// Keystone user id.
+    pub user_id: Option<String>,
+    /// Domain of the user.
+    pub user_domain_id: Option<String>,
+    /// The project that its token is scoped to.
+    pub project_id: Option<ProjectId>,
+    /// Domain of that project.
+    pub project_domain_id: Option<String>,
+    /// Its roles.
     pub roles: Vec<String>,
 }
 
 impl Caller {
-    /// Whoever calls where nobody is asked for a token: may do everything, owns nothing.
+    /// Whoever calls where nobody is asked for a token: administrator, owner of nothing.
     pub fn anybody() -> Self {
-        Self { roles: vec!["admin".to_owned()], ..Self::default() }
+        Self { roles: vec!["admin".to_owned()], is_anybody: true, ..Self::default() }
     }
 
-    /// Whether they have a role. Role names are compared without regard to case, as Keystone does.
-    pub fn has_role(&self, name: &str) -> bool {
-        self.roles.iter().any(|role| role.eq_ignore_ascii_case(name))
-    }
-
-    /// Whether they administer the cloud, and so see what every project owns.
-    pub fn is_admin(&self) -> bool {
-        self.has_role("admin") || self.has_role("administrator")
+    fn into_service(self) -> ServiceCaller {
+        ServiceCaller {
+            user_id: self.user_id,
+            user_domain_id: self.user_domain_id,
+            project_id: self.project_id,
+            project_domain_id: self.project_domain_id,
+            roles: self.roles,
+        }
     }
 }
 
@@ -85,11 +109,19 @@ pub enum Authentication {
 /// Paths that need no token: the version document and the description of the API.
 const PUBLIC: &[&str] = &["/", "/openapi.json", "/docs"];
 
+/// Start of the paths that need no token where webhooks are open.
+const WEBHOOKS: &str = "/v1/webhooks/";
+
 /// Finds out who calls.
 pub(crate) async fn authenticate(State(api): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let token = request.headers().get(TOKEN).and_then(|token| token.to_str().ok()).unwrap_or_default().to_owned();
-    let caller =
-        if PUBLIC.contains(&request.uri().path()) { Ok(Caller::default()) } else { caller(&api, &token).await };
+    let path = request.uri().path();
+    let caller = if PUBLIC.contains(&path) {
+        Ok(Caller::default())
+    } else if !api.options.webhooks_auth && path.starts_with(WEBHOOKS) {
+        Ok(Caller::anybody())
+    } else {
+        caller(&api, request.headers()).await
+    };
     match caller {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -99,12 +131,18 @@ pub(crate) async fn authenticate(State(api): State<ApiState>, mut request: Reque
     }
 }
 
-async fn caller(api: &ApiState, token: &str) -> Result<Caller, ApiError> {
-    let (tokens, uri) = match &api.authentication {
-        Authentication::None => return Ok(Caller::anybody()),
-        Authentication::Keystone { tokens, uri } => (tokens, uri),
-    };
-    let unauthenticated = || ApiError::Unauthenticated { keystone: uri.clone() };
+async fn caller(api: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let Authentication::Keystone { tokens, uri } = &api.authentication else { return Ok(Caller::anybody()) };
+    let token = |name| headers.get(name).map(|token: &HeaderValue| token.to_str().unwrap_or_default());
+    let mut caller = check(tokens.as_ref(), uri, token(&TOKEN).unwrap_or_default()).await?;
+    if let Some(service) = token(&SERVICE_TOKEN) {
+        caller.service = Some(Box::new(check(tokens.as_ref(), uri, service).await?.into_service()));
+    }
+    Ok(caller)
+}
+
+async fn check(tokens: &dyn TokenCheck, uri: &str, token: &str) -> Result<Caller, ApiError> {
+    let unauthenticated = || ApiError::Unauthenticated { keystone: uri.to_owned() };
     if token.is_empty() || token.len() > LONGEST_TOKEN {
         return Err(unauthenticated());
     }

@@ -9,7 +9,7 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::link::Base;
 use crate::microversion::Microversion;
-use crate::policy::Rule;
+use crate::policy::{Rule, Target};
 use crate::state::ApiState;
 
 const SHOW_DELETED: HeaderName = HeaderName::from_static("x-show-deleted");
@@ -32,15 +32,20 @@ impl Context {
     /// Which rows the caller sees: an administrator all, others those of their project and those of nobody.
     pub(crate) fn visibility(&self) -> Visibility {
         match &self.caller.project_id {
-            _ if self.caller.is_admin() => Visibility::All,
+            _ if self.api.policy.is_admin(&self.caller) => Visibility::All,
             Some(project) => Visibility::Project(project.clone()),
             None => Visibility::Project(watcher_domain::ProjectId(String::new())),
         }
     }
 
-    /// Refuses if the policy does.
+    /// Refuses if the policy does, for what is not there yet and for whole lists.
     pub(crate) fn enforce(&self, rule: Rule) -> Result<(), ApiError> {
-        self.api.policy.enforce(rule, &self.caller)
+        self.api.policy.enforce(rule, &self.caller, &Target::own(&self.caller))
+    }
+
+    /// Refuses if the policy does, for a row.
+    pub(crate) fn enforce_on(&self, rule: Rule, target: impl Into<Target>) -> Result<(), ApiError> {
+        self.api.policy.enforce(rule, &self.caller, &target.into())
     }
 }
 

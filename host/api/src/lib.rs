@@ -26,15 +26,19 @@ mod router;
 mod scope;
 mod serve;
 mod state;
+mod target;
 mod text;
 mod time;
 mod v1;
 mod versions;
 
-pub use auth::{AuthError, Authentication, Caller, TokenCheck};
+pub use auth::{AuthError, Authentication, Caller, ServiceCaller, TokenCheck};
 pub use cors::CorsOptions;
 pub use openapi::document as openapi_document;
-pub use policy::{Check, Policy, Rule};
+pub use policy::{
+    Attribute, Check, Constant, Effective, Finding, Override, ParseError, Policy, Problem, Rule, RuleError, RuleSet,
+    Target, Template, Unused, Wanted,
+};
 pub use router::router;
 pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiOptions, ApiState, Probe, ProbeError, Requirements};

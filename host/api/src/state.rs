@@ -34,6 +34,8 @@ pub struct ApiOptions {
     pub probe_timeout: Duration,
     /// How long the lists of goals and strategies are answered from memory; zero asks the database each time.
     pub recent: Duration,
+    /// Whether webhooks need a token and obey the policy.
+    pub webhooks_auth: bool,
     /// Seconds after its last sign of life at which a service counts as failed.
     pub service_down_time_s: u32,
 }
@@ -49,6 +51,7 @@ impl Default for ApiOptions {
             cors: CorsOptions::default(),
             probe_timeout: Duration::from_mins(1),
             recent: Duration::ZERO,
+            webhooks_auth: true,
             service_down_time_s: 90,
         }
     }

@@ -23,7 +23,9 @@ pub(crate) struct TokenView {
     #[serde(default)]
     pub(crate) domain: Option<DomainView>,
     #[serde(default)]
-    pub(crate) system: Option<serde::de::IgnoredAny>,
+    pub(crate) system: Option<SystemView>,
+    #[serde(default)]
+    pub(crate) is_admin_project: Option<bool>,
     #[serde(default)]
     pub(crate) roles: Vec<RoleView>,
     #[serde(default)]
@@ -51,6 +53,12 @@ pub(crate) struct ProjectView {
 #[derive(Debug, Deserialize)]
 pub(crate) struct DomainView {
     pub(crate) id: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SystemView {
+    #[serde(default)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -35,6 +35,8 @@ pub struct ValidToken {
     pub is_system: bool,
     /// Roles in that scope.
     pub roles: Vec<String>,
+    /// Whether Keystone says that the project is not the one for administration.
+    pub outside_admin_project: bool,
     /// When it ends, by Keystone's clock.
     pub expires_at: DateTime<Utc>,
 }
@@ -43,11 +45,6 @@ impl ValidToken {
     /// Whether they have a role. Names are compared without regard to case, as Keystone does.
     pub fn has_role(&self, name: &str) -> bool {
         self.roles.iter().any(|role| role.eq_ignore_ascii_case(name))
-    }
-
-    /// Whether they administer the cloud.
-    pub fn is_admin(&self) -> bool {
-        self.has_role("admin")
     }
 }
 
@@ -65,8 +62,9 @@ impl From<TokenView> for ValidToken {
             project_name,
             project_domain_id,
             domain_id: view.domain.map(|domain| domain.id),
-            is_system: view.system.is_some(),
+            is_system: view.system.is_some_and(|system| system.all),
             roles: view.roles.into_iter().map(|role| role.name).collect(),
+            outside_admin_project: view.is_admin_project == Some(false),
             expires_at: view.expires_at,
         }
     }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Loaded, document, environment};
-use crate::{db, decide, demo, serve, show, simulate, telemetry};
+use crate::{db, decide, demo, policy, serve, show, simulate, telemetry};
 
 /// Resource optimization for OpenStack, with strategies and actions in a sandbox.
 #[derive(Debug, Parser)]
@@ -40,6 +40,12 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: DbCommand,
+    },
+    /// Show who may do what.
+    Policy {
+        /// What to show.
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// Show the configuration.
     Config {
@@ -200,6 +206,53 @@ pub enum ConfigCommand {
     Document,
 }
 
+/// Commands for the policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Print all rules in force, with where each comes from.
+    List {
+        /// How: `yaml` is a policy file.
+        #[arg(long, value_enum, default_value_t = PolicyFormat::Yaml)]
+        format: PolicyFormat,
+    },
+    /// Say whether a rule allows a caller, and why. Ends with 1 if it does not.
+    Check(PolicyCheckArgs),
+}
+
+/// How rules are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// As a policy file.
+    Yaml,
+    /// As a list of objects.
+    Json,
+}
+
+/// Arguments of `policy check`.
+#[derive(Debug, Args)]
+pub struct PolicyCheckArgs {
+    /// Rule to ask for, e.g. `audit:get`.
+    pub rule: String,
+    /// Roles of the caller, parted by commas.
+    #[arg(long, value_delimiter = ',', value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// Project that the caller's token is scoped to.
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+    /// The caller.
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// Domain that the caller's token is scoped to.
+    #[arg(long, value_name = "ID", conflicts_with = "project")]
+    pub domain: Option<String>,
+    /// Whether the caller's token is scoped to the whole system.
+    #[arg(long, conflicts_with_all = ["project", "domain"])]
+    pub system: bool,
+    /// Attribute of what the caller wants to do it to; without any it is the caller's own.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub target: Vec<String>,
+}
+
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Config { command: ConfigCommand::Document } = cli.command {
@@ -213,6 +266,20 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     telemetry::start(&quiet_unless_serving(&cli.command, config))?;
+    if let Command::Policy { command } = &cli.command {
+        let rules = policy::load(&config.policy)?;
+        return match command {
+            PolicyCommand::List { format } => {
+                show::print(&policy::list(&config.policy, &rules, *format));
+                Ok(ExitCode::SUCCESS)
+            }
+            PolicyCommand::Check(arguments) => {
+                let (allowed, text) = policy::check(&rules, arguments)?;
+                show::print(&text);
+                Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+        };
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -221,7 +288,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Simulator(arguments) => simulate::run(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Demo(arguments) => demo::run(config.clone(), arguments).await,
             Command::Db { command } => db::run(config, command).await.map(|()| ExitCode::SUCCESS),
-            Command::Config { .. } => Ok(ExitCode::SUCCESS),
+            Command::Config { .. } | Command::Policy { .. } => Ok(ExitCode::SUCCESS),
         }
     })
 }

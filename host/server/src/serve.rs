@@ -19,6 +19,7 @@ use watcher_store::Store;
 use crate::cloud::Cloud;
 use crate::config::{Auth, Config};
 use crate::library::{plugins_dir, read_components};
+use crate::policy::{self, Watch};
 use crate::probe::EngineProbe;
 use crate::show::print;
 use crate::wiring;
@@ -58,7 +59,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             address.ip().is_loopback(),
             "api.auth is none, which makes everybody administrator: api.listen must be on loopback, not {address}"
         );
-        tracing::warn!("api.auth is none: everybody who reaches {address} is administrator");
     }
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let service = start(config, listener).await?;
@@ -71,6 +71,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Starts everything, with the API on a listener that is already bound.
 pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<RunningService> {
     let address = listener.local_addr()?;
+    let watch = Watch::begin(&config.policy);
+    let policy = Arc::new(Policy::new(policy::load(&config.policy)?));
+    let auth = config.api.auth;
     let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let cloud = Cloud::connect(&config, &clock, &ids).await?;
     let store = Store::connect(&config.database.url).await.context("cannot open the database")?;
@@ -146,7 +149,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         store: store.clone(),
         bus: bus.clone(),
         authentication: cloud.authentication,
-        policy: Arc::new(Policy::default()),
+        policy: Arc::clone(&policy),
         probe: Arc::new(EngineProbe::new(store.clone(), cloud.collector, cloud.datasource, Arc::clone(&clock))),
         clock,
         ids,
@@ -166,6 +169,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
                 allow_methods: config.cors.allow_methods,
                 allow_headers: config.cors.allow_headers,
             },
+            webhooks_auth: config.api.enable_webhooks_auth,
             ..ApiOptions::default()
         }),
     });
@@ -175,15 +179,35 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         head_timeout: Duration::from_secs(config.api.head_timeout_s),
         ..ConnectionLimits::default()
     };
-    let tasks = vec![
+    let mut tasks = vec![
         tokio::spawn(watcher_engine::service::Service::new(Arc::new(engine)).run(stop.clone())),
         tokio::spawn(watcher_applier::service::Service::new(Arc::new(applier)).run(stop.clone())),
         tokio::spawn(async move {
             watcher_api::serve(listener, router, connections, api_stop.cancelled_owned()).await;
         }),
     ];
+    if let Some(watch) = watch {
+        tasks.push(tokio::spawn(watch(policy).run(stop.clone())));
+    }
+    if auth == Auth::None {
+        tasks.push(tokio::spawn(warn(address, stop.clone())));
+    }
     tracing::info!(%address, "watcher-host serves on {address}");
     Ok(RunningService { address, store, bus, stop, tasks })
+}
+
+/// How often the log says that nobody is asked for a token.
+const WARNING_PERIOD: Duration = Duration::from_mins(10);
+
+/// Says that nobody is asked for a token, at once and again and again.
+async fn warn(address: SocketAddr, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(WARNING_PERIOD);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        tracing::warn!(
+            "NO AUTHENTICATION: api.auth is none, so everybody who reaches {address} is administrator of this service and acts \
+             with its rights in the cloud. This is for one person's own machine only."
+        );
+    }
 }
 
 /// This host's name, as rows and the API show it.

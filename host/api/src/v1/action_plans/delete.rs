@@ -23,7 +23,7 @@ pub(crate) async fn delete(context: Context, ident: Ident, arguments: Arguments)
     arguments.done()?;
     let mut tx = context.api.store.begin().await?;
     let plan = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
-    context.enforce(Rule::ActionPlanDelete)?;
+    context.enforce_on(Rule::ActionPlanDelete, &*plan)?;
     plan.state.after(ActionPlanEvent::Delete).map_err(|_| Invalid::Delete(plan.state.as_str()))?;
     if !action_plan::soft_delete(&mut tx, plan.id, context.api.clock.now()).await? {
         return Err(Conflict::Changed("action plan").into());

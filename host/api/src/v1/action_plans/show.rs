@@ -26,6 +26,6 @@ pub(crate) async fn show(
     arguments.done()?;
     let mut tx = context.api.store.read().await?;
     let plan = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
-    context.enforce(Rule::ActionPlanGet)?;
+    context.enforce_on(Rule::ActionPlanGet, &*plan)?;
     Ok(Json(full_record(&mut tx, &context, &plan).await?))
 }

@@ -32,7 +32,7 @@ pub(crate) async fn start(
     arguments.done()?;
     let mut tx = context.api.store.begin().await?;
     let plan = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
-    context.enforce(Rule::ActionPlanStart)?;
+    context.enforce_on(Rule::ActionPlanStart, &*plan)?;
     let from = plan.state;
     let (ActionPlanState::Recommended, Ok(to)) = (from, from.after(ActionPlanEvent::Start)) else {
         return Err(Invalid::Start(from.as_str()).into());

@@ -48,7 +48,7 @@ pub(crate) async fn update(
     let operations = patch::parse(&body, &LIMITS)?;
     let mut tx = context.api.store.begin().await?;
     let plan = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
-    context.enforce(Rule::ActionPlanUpdate)?;
+    context.enforce_on(Rule::ActionPlanUpdate, &*plan)?;
     let from = plan.state;
     let to = read(&plan, &operations)?;
 

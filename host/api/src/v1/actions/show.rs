@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::ApiError;
 use crate::openapi::{Headers, ReadProblems};
 use crate::policy::Rule;
+use crate::target;
 use crate::v1::actions::view::ActionView;
 use crate::v1::actions::{UUID, full_record};
 use crate::v1::{Ident, find};
@@ -22,6 +23,6 @@ pub(crate) async fn show(context: Context, ident: Ident, arguments: Arguments) -
     arguments.done()?;
     let mut tx = context.api.store.read().await?;
     let action = find::action_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
-    context.enforce(Rule::ActionGet)?;
+    context.enforce_on(Rule::ActionGet, target::action(&mut tx, &action).await?)?;
     Ok(Json(full_record(&mut tx, &context, &action).await?))
 }

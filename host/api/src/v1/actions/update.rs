@@ -15,6 +15,7 @@ use crate::openapi::{Headers, PatchOperation, ReadProblems, WriteProblems};
 use crate::patch::{self, Limits, Operation};
 use crate::patched::Patched;
 use crate::policy::Rule;
+use crate::target;
 use crate::text;
 use crate::v1::actions::view::ActionView;
 use crate::v1::actions::{UUID, full_record};
@@ -57,7 +58,7 @@ pub(crate) async fn update(
     }
     let mut tx = context.api.store.begin().await?;
     let before = find::action_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
-    context.enforce(Rule::ActionUpdate)?;
+    context.enforce_on(Rule::ActionUpdate, target::action(&mut tx, &before).await?)?;
     let patched = Patched(patch::apply(document(&before), &operations)?);
     let skips = skips(&before, &patched)?;
     let message = message(&before, &patched, skips)?;

@@ -25,7 +25,7 @@ pub(crate) async fn delete(
     arguments.done()?;
     let mut tx = context.api.store.begin().await?;
     let template = find::audit_template(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::AuditTemplateDelete)?;
+    context.enforce_on(Rule::AuditTemplateDelete, &*template)?;
     if !audit_template::soft_delete(&mut tx, template.id, context.api.clock.now()).await? {
         return Err(NotFound::AuditTemplate(ident).into());
     }

@@ -24,7 +24,7 @@ pub(crate) async fn show(
     arguments.done()?;
     let mut tx = context.api.store.read().await?;
     let template = find::audit_template(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::AuditTemplateGet)?;
+    context.enforce_on(Rule::AuditTemplateGet, &*template)?;
     let names = find::names(&mut tx, &context).await?;
     Ok(Json(AuditTemplateView::new(&template, &names, &context.base, context.version, Detail::Full)))
 }

@@ -46,7 +46,7 @@ pub(crate) async fn update(
     let mut tx = context.api.store.begin().await?;
     resolve(&mut tx, &context, &mut operations, &body).await?;
     let before = find::audit_template(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::AuditTemplateUpdate)?;
+    context.enforce_on(Rule::AuditTemplateUpdate, &*before)?;
     check_companions(&context, &before, &operations)?;
 
     let names = find::names(&mut tx, &context).await?;

@@ -25,7 +25,7 @@ pub(crate) async fn delete(
     arguments.done()?;
     let mut tx = context.api.store.begin().await?;
     let audit = find::audit(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::AuditDelete)?;
+    context.enforce_on(Rule::AuditDelete, &*audit)?;
     audit.state.after(AuditEvent::Delete).map_err(|_| Invalid::Delete(audit.state.as_str()))?;
     if !audit::soft_delete(&mut tx, audit.id, context.api.clock.now()).await? {
         return Err(Conflict::Changed("audit").into());

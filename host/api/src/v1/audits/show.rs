@@ -24,7 +24,7 @@ pub(crate) async fn show(
     arguments.done()?;
     let mut tx = context.api.store.read().await?;
     let audit = find::audit(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::AuditGet)?;
+    context.enforce_on(Rule::AuditGet, &*audit)?;
     let names = find::names(&mut tx, &context).await?;
     Ok(Json(AuditView::new(&audit, &names, &context.base, context.version, Detail::Full)))
 }

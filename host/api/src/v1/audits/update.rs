@@ -50,7 +50,7 @@ pub(crate) async fn update(
     let operations = patch::parse(&body, &LIMITS)?;
     let mut tx = context.api.store.begin().await?;
     let before = find::audit(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::AuditUpdate)?;
+    context.enforce_on(Rule::AuditUpdate, &*before)?;
     if let Some(state) = patch::replaced(&operations, "/state") {
         check_state(before.state, state, &operations)?;
     }

@@ -24,6 +24,6 @@ pub(crate) async fn show(
     arguments.done()?;
     let mut tx = context.api.store.read().await?;
     let goal = find::goal(&mut tx, &context, &ident).await?;
-    context.enforce(Rule::GoalGet)?;
+    context.enforce_on(Rule::GoalGet, &*goal)?;
     Ok(Json(GoalView::new(&goal, &context.base, Detail::Full)))
 }

@@ -7,7 +7,7 @@ use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::error::{ApiError, NotFound};
 use crate::openapi::{Headers, ReadProblems};
-use crate::policy::Rule;
+use crate::policy::{Rule, Target};
 use crate::v1::services::view::ServiceView;
 use crate::v1::{Detail, Ident, find};
 
@@ -29,6 +29,6 @@ pub(crate) async fn show(
         None => None,
     };
     let found = found.ok_or(NotFound::Service(ident))?;
-    context.enforce(Rule::ServiceGet)?;
+    context.enforce_on(Rule::ServiceGet, Target::default().with("name", Some(&found.name)))?;
     Ok(Json(ServiceView::new(&found, &context, Detail::Full)))
 }

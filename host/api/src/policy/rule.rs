@@ -1,0 +1,100 @@
+//! The rules that operations enforce, with what they ask for where nobody says otherwise, and the rules that those refer to.
+
+macro_rules! rules {
+    ($($name:ident = $text:literal, $check:literal, $meaning:literal, $operation:literal;)*) => {
+        /// A rule that an operation enforces.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Rule { $(#[doc = $meaning] $name,)* }
+
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Its name in a policy file.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it asks for where nobody says otherwise.
+            pub const fn default_check(self) -> &'static str {
+                match self { $(Self::$name => $check,)* }
+            }
+
+            /// What it is about.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+
+            /// Method and path that enforce it.
+            pub const fn operation(self) -> &'static str {
+                match self { $(Self::$name => $operation,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    ActionDetail = "action:detail", "rule:admin_api", "List actions in full.", "GET /v1/actions/detail";
+    ActionGet = "action:get", "rule:admin_api", "Show an action.", "GET /v1/actions/{action}";
+    ActionGetAll = "action:get_all", "rule:admin_api", "List actions.", "GET /v1/actions";
+    ActionUpdate = "action:update", "rule:admin_api", "Change an action.", "PATCH /v1/actions/{action}";
+    ActionPlanDelete = "action_plan:delete", "rule:admin_api", "Delete an action plan.", "DELETE /v1/action_plans/{action_plan}";
+    ActionPlanDetail = "action_plan:detail", "rule:admin_api", "List action plans in full.", "GET /v1/action_plans/detail";
+    ActionPlanGet = "action_plan:get", "rule:admin_api", "Show an action plan.", "GET /v1/action_plans/{action_plan}";
+    ActionPlanGetAll = "action_plan:get_all", "rule:admin_api", "List action plans.", "GET /v1/action_plans";
+    ActionPlanUpdate = "action_plan:update", "rule:admin_api", "Change an action plan.", "PATCH /v1/action_plans/{action_plan}";
+    ActionPlanStart = "action_plan:start", "rule:admin_api", "Start an action plan.", "POST /v1/action_plans/{action_plan}/start";
+    AuditCreate = "audit:create", "rule:admin_api", "Create an audit.", "POST /v1/audits";
+    AuditDelete = "audit:delete", "rule:admin_api", "Delete an audit.", "DELETE /v1/audits/{audit}";
+    AuditDetail = "audit:detail", "rule:admin_api", "List audits in full.", "GET /v1/audits/detail";
+    AuditGet = "audit:get", "rule:admin_api", "Show an audit.", "GET /v1/audits/{audit}";
+    AuditGetAll = "audit:get_all", "rule:admin_api", "List audits.", "GET /v1/audits";
+    AuditUpdate = "audit:update", "rule:admin_api", "Change an audit.", "PATCH /v1/audits/{audit}";
+    AuditTemplateCreate = "audit_template:create", "rule:admin_api", "Create an audit template.", "POST /v1/audit_templates";
+    AuditTemplateDelete = "audit_template:delete", "rule:admin_api", "Delete an audit template.", "DELETE /v1/audit_templates/{audit_template}";
+    AuditTemplateDetail = "audit_template:detail", "rule:admin_api", "List audit templates in full.", "GET /v1/audit_templates/detail";
+    AuditTemplateGet = "audit_template:get", "rule:admin_api", "Show an audit template.", "GET /v1/audit_templates/{audit_template}";
+    AuditTemplateGetAll = "audit_template:get_all", "rule:admin_api", "List audit templates.", "GET /v1/audit_templates";
+    AuditTemplateUpdate = "audit_template:update", "rule:admin_api", "Change an audit template.", "PATCH /v1/audit_templates/{audit_template}";
+    DataModelGetAll = "data_model:get_all", "rule:admin_api", "Show the cluster data model.", "GET /v1/data_model";
+    GoalDetail = "goal:detail", "rule:admin_api", "List goals in full.", "GET /v1/goals/detail";
+    GoalGet = "goal:get", "rule:admin_api", "Show a goal.", "GET /v1/goals/{goal}";
+    GoalGetAll = "goal:get_all", "rule:admin_api", "List goals.", "GET /v1/goals";
+    ScoringEngineDetail = "scoring_engine:detail", "rule:admin_api", "List scoring engines in full.", "GET /v1/scoring_engines/detail";
+    ScoringEngineGet = "scoring_engine:get", "rule:admin_api", "Show a scoring engine.", "GET /v1/scoring_engines/{scoring_engine}";
+    ScoringEngineGetAll = "scoring_engine:get_all", "rule:admin_api", "List scoring engines.", "GET /v1/scoring_engines";
+    ServiceDetail = "service:detail", "rule:admin_api", "List services in full.", "GET /v1/services/detail";
+    ServiceGet = "service:get", "rule:admin_api", "Show a service.", "GET /v1/services/{service}";
+    ServiceGetAll = "service:get_all", "rule:admin_api", "List services.", "GET /v1/services";
+    StrategyDetail = "strategy:detail", "rule:admin_api", "List strategies in full.", "GET /v1/strategies/detail";
+    StrategyGet = "strategy:get", "rule:admin_api", "Show a strategy.", "GET /v1/strategies/{strategy}";
+    StrategyGetAll = "strategy:get_all", "rule:admin_api", "List strategies.", "GET /v1/strategies";
+    StrategyState = "strategy:state", "rule:admin_api", "Show what a strategy needs.", "GET /v1/strategies/{strategy}/state";
+    WebhookTrigger = "webhook:trigger", "rule:admin_or_service_api", "Trigger an audit; enforced unless api.enable_webhooks_auth is false.", "POST /v1/webhooks/{audit}";
+}
+
+/// Whoever this rule allows administers the service: sees what every project owns.
+pub(crate) const ADMIN: &str = "admin_api";
+
+/// A rule that no operation enforces.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) name: &'static str,
+    pub(crate) check: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+/// Rules that others refer to.
+pub(crate) const COMMON: &[Common] = &[
+    Common {
+        name: ADMIN,
+        check: "role:admin or role:administrator",
+        meaning: "Administrators: they also see what other projects own.",
+    },
+    Common {
+        name: "admin_or_service_api",
+        check: "rule:admin_api or role:service",
+        meaning: "Administrators and other services of the cloud.",
+    },
+    Common { name: "show_password", check: "!", meaning: "Kept for old files; nothing asks for it." },
+];
