@@ -60,6 +60,55 @@ async fn the_main_job_works_on_every_database() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resize_gives_an_instance_another_flavor() {
+    let file = cluster();
+    let smallest = file.compute.instances.iter().min_by_key(|instance| instance.vcpus).unwrap();
+    let other = file.compute.instances.iter().find(|instance| instance.vcpus > smallest.vcpus).unwrap();
+    let (uuid, flavor) = (smallest.uuid.clone(), other.flavor.clone().unwrap());
+    let stage = Stage::start(file.clone(), StageOptions::default()).await.unwrap();
+    let actions = json!([
+        {"action_type": "resize", "resource_id": uuid, "input_parameters": {"flavor": flavor}},
+        {"action_type": "resize", "resource_id": "b199db0c-1408-4d52-b5a5-5ca14de0ff36", "input_parameters": {"flavor": flavor}},
+    ]);
+    let plan = stage.plan("actuator", &json!({"parameters": {"actions": actions}})).await.unwrap();
+    let ended = stage.apply(&plan).await.unwrap();
+    assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
+    let states: Vec<Value> = stage.actions(&plan).await.unwrap().iter().map(|action| action["state"].clone()).collect();
+    assert_eq!(states, ["SUCCEEDED", "SKIPPED"]);
+    let state = stage.simulator.state();
+    assert_eq!(state["flavors"][&uuid], flavor);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_with_a_resize_of_an_instance_that_is_not_there_skips_what_cannot_be_done() {
+    let stage = Stage::start(cluster(), StageOptions::default()).await.unwrap();
+    let plan = stage.plan("dummy_with_resize", &json!({})).await.unwrap();
+    let actions = stage.actions(&plan).await.unwrap();
+    let sleep = actions.iter().find(|action| action["action_type"] == "sleep").unwrap();
+    let patch = json!([{"op": "replace", "path": "/state", "value": "SKIPPED"}]);
+    stage.client.patch(&format!("/v1/actions/{}", text(&sleep["uuid"])), &patch).await.unwrap();
+    let ended = stage.apply(&plan).await.unwrap();
+    assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
+    let actions = stage.actions(&plan).await.unwrap();
+    let states: Vec<_> = actions.iter().map(|action| (text(&action["action_type"]), text(&action["state"]))).collect();
+    let expected = [
+        ("nop", "SUCCEEDED"),
+        ("nop", "SUCCEEDED"),
+        ("sleep", "SKIPPED"),
+        ("migrate", "SKIPPED"),
+        ("migrate", "SKIPPED"),
+        ("resize", "SKIPPED"),
+    ];
+    assert_eq!(states, expected);
+    stage.end().await;
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
 fn faults(list: &Value) -> FaultOptions {
     serde_json::from_value(json!({"faults": list})).unwrap()
 }

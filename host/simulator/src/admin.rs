@@ -12,6 +12,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, reply};
+use crate::cloud::Server;
 use crate::faults::FaultOptions;
 
 pub(crate) fn router() -> Router<Arc<App>> {
@@ -56,6 +57,9 @@ pub(crate) fn state(app: &App) -> Value {
     let host_name = |index: usize| cloud.hosts()[index].name();
     let placement: Map<String, Value> =
         cloud.servers().iter().map(|server| (server.entry.uuid.clone(), server.host.map(host_name).into())).collect();
+    let flavor = |server: &Server| cloud.flavors()[server.flavor].name.as_str();
+    let flavors: Map<String, Value> =
+        cloud.servers().iter().map(|server| (server.entry.uuid.clone(), flavor(server).into())).collect();
     let services: Vec<Value> = cloud
         .hosts()
         .iter()
@@ -83,5 +87,5 @@ pub(crate) fn state(app: &App) -> Value {
             })
         })
         .collect();
-    json!({"placement": placement, "services": services, "migrations": migrations})
+    json!({"flavors": flavors, "placement": placement, "services": services, "migrations": migrations})
 }

@@ -151,6 +151,13 @@ pub enum Effect {
         /// Host name, or none when the scheduler chooses.
         destination: Option<String>,
     },
+    /// An instance gets another flavor; where it goes, the scheduler chooses.
+    ResizeInstance {
+        /// UUID of the instance.
+        instance: String,
+        /// Id or name of the flavor.
+        flavor: String,
+    },
     /// A node is enabled or disabled.
     SetNodeStatus {
         /// Host name of the node.

@@ -13,6 +13,8 @@ pub(crate) enum MigrationKind {
     Live,
     /// It is stopped, and somebody has to confirm that it arrived well.
     Cold,
+    /// The same, and it gets another flavor on the way.
+    Resize,
 }
 
 impl MigrationKind {
@@ -21,6 +23,7 @@ impl MigrationKind {
         match self {
             Self::Live => "live-migration",
             Self::Cold => "migration",
+            Self::Resize => "resize",
         }
     }
 }
@@ -55,6 +58,8 @@ pub(crate) struct Migration {
     pub(crate) source: usize,
     /// `None` if no host was found.
     pub(crate) destination: Option<usize>,
+    /// Flavor on the source, and on the destination.
+    pub(crate) flavors: (usize, usize),
     pub(crate) status: &'static str,
     pub(crate) created: DateTime<Utc>,
     pub(crate) updated: DateTime<Utc>,
@@ -136,14 +141,46 @@ impl Cloud {
             return Err(Refusal::SameHost);
         }
         let destination = match wanted {
-            Some(host) => Some(host).filter(|&host| self.suits(server, host)),
-            None => self.schedule(server),
+            Some(host) => Some(host).filter(|&host| self.suits(server, host, self.servers[server].size())),
+            None => self.schedule(server, self.servers[server].size()),
         };
         match (fate(&self.route(server, source, wanted.or(destination))), destination) {
             (Fate::Refused(message), _) => Err(Refusal::Fault(message)),
             (_, None) => Err(NO_HOST),
             (fate, Some(destination)) => {
                 let id = self.record(MigrationKind::Cold, server, source, Some(destination), actor, now);
+                self.start(id, fate, "resize_prep");
+                Ok(())
+            }
+        }
+    }
+
+    /// `resize`: to a host of the scheduler's choice, which is never the one it is on.
+    pub(crate) fn resize(
+        &mut self,
+        server: usize,
+        flavor: &str,
+        actor: &Actor,
+        now: DateTime<Utc>,
+        fate: impl FnOnce(&Route<'_>) -> Fate,
+    ) -> Result<(), Refusal> {
+        const NO_HOST: Refusal = Refusal::NoValidHost("No valid host found for resize");
+        self.check_unlocked(server, actor)?;
+        let found = self.flavors.list().iter().position(|known| known.id == flavor);
+        let flavor = found.ok_or_else(|| Refusal::FlavorNotFound(flavor.to_owned()))?;
+        let source = self.check_movable(server, "resize", &["active", "stopped"])?;
+        if self.servers[server].flavor == flavor {
+            return Err(Refusal::SameFlavor);
+        }
+        let destination = self.schedule(server, self.flavors.list()[flavor].size);
+        match (fate(&self.route(server, source, destination)), destination) {
+            (Fate::Refused(message), _) => Err(Refusal::Fault(message)),
+            (_, None) => Err(NO_HOST),
+            (fate, Some(destination)) => {
+                let id = self.record(MigrationKind::Resize, server, source, Some(destination), actor, now);
+                if let Some(migration) = self.migrations.get_mut(&id) {
+                    migration.flavors.1 = flavor;
+                }
                 self.start(id, fate, "resize_prep");
                 Ok(())
             }
@@ -173,9 +210,9 @@ impl Cloud {
             Some(host) if bypass_scheduler && !self.hosts[host].is_up() => {
                 Err(Refusal::ServiceUnavailable(self.hosts[host].name().to_owned()))
             }
-            Some(host) if bypass_scheduler || self.suits(server, host) => Ok(host),
+            Some(host) if bypass_scheduler || self.suits(server, host, self.servers[server].size()) => Ok(host),
             Some(_) => Err(NO_HOST),
-            None => self.schedule(server).ok_or(NO_HOST),
+            None => self.schedule(server, self.servers[server].size()).ok_or(NO_HOST),
         }
     }
 
@@ -224,6 +261,7 @@ impl Cloud {
                 server,
                 source,
                 destination,
+                flavors: (self.servers[server].flavor, self.servers[server].flavor),
                 status: "accepted",
                 created: now,
                 updated: now,
@@ -254,18 +292,18 @@ impl Cloud {
         migration.fate = fate;
         migration.status = match migration.kind {
             MigrationKind::Live => "preparing",
-            MigrationKind::Cold => "pre-migrating",
+            MigrationKind::Cold | MigrationKind::Resize => "pre-migrating",
         };
         let (index, source, started) = (migration.server, migration.source, migration.started);
         let server = &mut self.servers[index];
         server.task_state = Some(task_state);
         server.migration = Some(id);
         server.updated = started;
-        let size = server.size();
+        let (size, new_size) = (server.size(), self.flavors.list()[migration.flavors.1].size);
         if let Some(destination) = migration.destination {
             self.hosts[source].release(Consumer::Server(index));
             self.hosts[source].claim(Consumer::Migration(id), size);
-            self.hosts[destination].claim(Consumer::Server(index), size);
+            self.hosts[destination].claim(Consumer::Server(index), new_size);
         }
         self.running.insert(id);
     }

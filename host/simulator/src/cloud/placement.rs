@@ -78,17 +78,17 @@ impl Cloud {
         hosts.into_iter().flatten().map(|index| &self.hosts[index])
     }
 
-    /// Whether the scheduler would put a server on a host: enabled, up, in its zone, with room.
-    pub(super) fn suits(&self, server: usize, host: usize) -> bool {
+    /// Whether the scheduler would put a server of a size on a host: enabled, up, in its zone, with room.
+    pub(super) fn suits(&self, server: usize, host: usize, size: Amount) -> bool {
         let (server, host) = (&self.servers[server], &self.hosts[host]);
         !host.disabled
             && host.is_up()
             && server.entry.pinned_az.as_ref().is_none_or(|zone| zone.is_empty() || *zone == host.zone)
-            && (!self.rules.enforce_capacity || host.has_room(server.size()))
+            && (!self.rules.enforce_capacity || host.has_room(size))
     }
 
     /// The first host that suits a server, other than the one it is on.
-    pub(super) fn schedule(&self, server: usize) -> Option<usize> {
-        (0..self.hosts.len()).find(|&host| self.servers[server].host != Some(host) && self.suits(server, host))
+    pub(super) fn schedule(&self, server: usize, size: Amount) -> Option<usize> {
+        (0..self.hosts.len()).find(|&host| self.servers[server].host != Some(host) && self.suits(server, host, size))
     }
 }

@@ -11,6 +11,10 @@ pub(crate) enum Refusal {
     Locked(String),
     #[error("Compute host {0} could not be found.")]
     HostNotFound(String),
+    #[error("Flavor {0} could not be found.")]
+    FlavorNotFound(String),
+    #[error("When resizing, instances must change flavor!")]
+    SameFlavor,
     #[error("Cannot migrate to the host where the server exists.")]
     SameHost,
     #[error("Unable to migrate instance ({server}) to current host ({host}).")]

@@ -44,7 +44,9 @@ impl Cloud {
         } else {
             match kind {
                 MigrationKind::Live => self.progress_live(id, &fate, part(elapsed, self.rules.live_migration), now),
-                MigrationKind::Cold => self.progress_cold(id, &fate, part(elapsed, self.rules.cold_migration), now),
+                MigrationKind::Cold | MigrationKind::Resize => {
+                    self.progress_cold(id, &fate, part(elapsed, self.rules.cold_migration), now);
+                }
             }
         }
         let after = (self.migrations.get(&id).map(|migration| migration.status), self.servers[server].task_state);
@@ -100,7 +102,17 @@ impl Cloud {
 
     fn move_to_destination(&mut self, id: u64) {
         let Some(migration) = self.migrations.get(&id) else { return };
-        self.set_host(migration.server, migration.destination);
+        let (server, flavors) = (migration.server, migration.flavors);
+        self.set_host(server, migration.destination);
+        self.set_flavor(server, flavors.1);
+    }
+
+    fn set_flavor(&mut self, server: usize, flavor: usize) {
+        let (server, size) = (&mut self.servers[server], self.flavors.list()[flavor].size);
+        if server.flavor != flavor {
+            server.flavor = flavor;
+            (server.entry.vcpus, server.entry.memory, server.entry.disk) = (size.vcpus, size.memory_mib, size.disk_gib);
+        }
     }
 
     fn set_host(&mut self, server: usize, host: Option<usize>) {
@@ -153,7 +165,9 @@ impl Cloud {
     pub(super) fn end_on_source(&mut self, id: u64, status: &'static str, now: DateTime<Utc>) {
         let Some(migration) = self.migrations.get(&id) else { return };
         let (server, source, destination) = (migration.server, migration.source, migration.destination);
-        let (size, old) = (self.servers[server].size(), migration.old_vm_state.clone());
+        let (flavor, old) = (migration.flavors.0, migration.old_vm_state.clone());
+        self.set_flavor(server, flavor);
+        let size = self.servers[server].size();
         if let Some(destination) = destination {
             self.hosts[destination].release(Consumer::Server(server));
         }

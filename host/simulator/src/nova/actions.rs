@@ -24,6 +24,7 @@ pub(super) fn router() -> Router<Arc<App>> {
 enum Action {
     LiveMigrate(LiveRequest),
     ColdMigrate { host: Option<String> },
+    Resize { flavor: String },
     ConfirmResize,
     RevertResize,
     Power(PowerAction),
@@ -39,6 +40,7 @@ impl Action {
         match name.as_str() {
             "os-migrateLive" => live_request(&arguments, version).map(Self::LiveMigrate),
             "migrate" => Ok(Self::ColdMigrate { host: cold_host(&arguments, version)? }),
+            "resize" => Ok(Self::Resize { flavor: flavor_ref(&arguments)? }),
             "confirmResize" => Ok(Self::ConfirmResize),
             "revertResize" => Ok(Self::RevertResize),
             "os-start" => Ok(Self::Power(PowerAction::Start)),
@@ -133,6 +135,23 @@ fn cold_host(arguments: &Value, version: Version) -> Result<Option<String>, Nova
     }
 }
 
+fn flavor_ref(arguments: &Value) -> Result<String, NovaError> {
+    const NAME: &str = "resize";
+    let Some(given) = arguments.as_object() else {
+        return Err(invalid(NAME, arguments, "It is not of type 'object'"));
+    };
+    if let Some(unknown) = given.keys().find(|name| !matches!(name.as_str(), "flavorRef" | "OS-DCF:diskConfig")) {
+        let reason = format!("Additional properties are not allowed ('{unknown}' was unexpected)");
+        return Err(invalid(NAME, arguments, &reason));
+    }
+    match given.get("flavorRef") {
+        Some(Value::String(id)) if !id.is_empty() => Ok(id.clone()),
+        Some(Value::Number(id)) if id.is_u64() => Ok(id.to_string()),
+        Some(other) => Err(invalid("flavorRef", other, &format!("{other} is not of type 'string', 'integer'"))),
+        None => Err(invalid(NAME, arguments, "'flavorRef' is a required property")),
+    }
+}
+
 async fn act(
     app: State<Arc<App>>,
     actor: Extension<Actor>,
@@ -144,7 +163,7 @@ async fn act(
     match action {
         Action::LiveMigrate(_) => require_admin(&actor, "os-migrate-server:migrate_live")?,
         Action::ColdMigrate { .. } => require_admin(&actor, "os-migrate-server:migrate")?,
-        Action::ConfirmResize | Action::RevertResize | Action::Power(_) | Action::Lock(_) => {}
+        Action::Resize { .. } | Action::ConfirmResize | Action::RevertResize | Action::Power(_) | Action::Lock(_) => {}
     }
     let mut cloud = app.cloud_mut();
     let server = visible(&cloud, &actor, &id)?;
@@ -154,6 +173,7 @@ async fn act(
     match action {
         Action::LiveMigrate(request) => cloud.live_migrate(server, &request, &actor, now, fate)?,
         Action::ColdMigrate { host } => cloud.cold_migrate(server, host.as_deref(), &actor, now, fate)?,
+        Action::Resize { flavor } => cloud.resize(server, &flavor, &actor, now, fate)?,
         Action::ConfirmResize => {
             cloud.confirm_resize(server, &actor, now)?;
             status = StatusCode::NO_CONTENT;

@@ -73,11 +73,11 @@ fn progress_view(cloud: &Cloud, migration: &Migration, version: Version) -> Valu
 
 fn list_view(app: &App, cloud: &Cloud, migration: &Migration, version: Version) -> Value {
     let server = &cloud.servers()[migration.server];
-    let flavor: u64 = server.flavor as u64 + 1;
+    let (old, new) = migration.flavors;
     let mut view = common(cloud, migration, version);
     view.insert("instance_uuid".into(), server.entry.uuid.clone().into());
-    view.insert("old_instance_type_id".into(), flavor.into());
-    view.insert("new_instance_type_id".into(), flavor.into());
+    view.insert("old_instance_type_id".into(), (old as u64 + 1).into());
+    view.insert("new_instance_type_id".into(), (new as u64 + 1).into());
     if version.since(23) {
         view.insert("migration_type".into(), migration.kind.as_str().into());
         if migration.is_live_in_progress() {

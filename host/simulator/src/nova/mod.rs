@@ -48,6 +48,8 @@ impl From<Refusal> for NovaError {
             Refusal::ServerNotFound(_) | Refusal::MigrationNotFound { .. } => StatusCode::NOT_FOUND,
             Refusal::InvalidState { .. } | Refusal::Locked(_) => StatusCode::CONFLICT,
             Refusal::HostNotFound(_)
+            | Refusal::FlavorNotFound(_)
+            | Refusal::SameFlavor
             | Refusal::SameHost
             | Refusal::MigrateToSelf { .. }
             | Refusal::ServiceUnavailable(_)

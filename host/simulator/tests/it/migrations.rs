@@ -231,6 +231,68 @@ async fn room_is_what_placement_says_unless_it_is_not_enforced() {
     assert_eq!(used_vcpus(&open, 1).await, 9);
 }
 
+fn resize(flavor: impl Into<Value>) -> Value {
+    json!({"resize": {"flavorRef": flavor.into()}})
+}
+
+/// Host and number of virtual CPUs of server 1.
+async fn shape(cloud: &Cloud) -> (Value, Value) {
+    let server = cloud.server(1).await;
+    (server["OS-EXT-SRV-ATTR:host"].clone(), server["flavor"]["vcpus"].clone())
+}
+
+#[tokio::test]
+async fn a_resize_moves_the_server_and_gives_it_the_flavor_when_it_is_there() {
+    let cloud = cloud().await;
+    assert_eq!(cloud.act(46, 1, resize("2")).await.status, StatusCode::ACCEPTED);
+    assert_eq!(cloud.server(1).await["status"], "RESIZE");
+    assert_eq!(shape(&cloud).await, (json!("a"), json!(2)));
+    // Each side is claimed as large as the server is there.
+    assert_eq!((used_vcpus(&cloud, 1).await, used_vcpus(&cloud, 3).await), (json!(4), json!(4)));
+    cloud.advance(COLD_MS);
+    assert_eq!(cloud.server(1).await["status"], "VERIFY_RESIZE");
+    assert_eq!(shape(&cloud).await, (json!("c"), json!(4)));
+    let migration = cloud.migration().await;
+    assert_eq!((&migration["migration_type"], &migration["status"]), (&json!("resize"), &json!("finished")));
+    assert_eq!((&migration["old_instance_type_id"], &migration["new_instance_type_id"]), (&json!(1), &json!(2)));
+    let path = format!("/servers/{}", server_uuid(1));
+    assert_eq!(cloud.nova(46, Method::GET, &path, None).await.body["server"]["flavor"]["id"], "2");
+
+    assert_eq!(cloud.act(46, 1, json!({"confirmResize": null})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(cloud.server(1).await["status"], "ACTIVE");
+    assert_eq!((used_vcpus(&cloud, 1).await, used_vcpus(&cloud, 3).await), (json!(2), json!(4)));
+}
+
+#[tokio::test]
+async fn a_resize_that_is_reverted_gives_the_old_flavor_back() {
+    let cloud = cloud().await;
+    cloud.act(46, 1, resize(2)).await;
+    cloud.advance(COLD_MS);
+    assert_eq!(cloud.act(46, 1, json!({"revertResize": null})).await.status, StatusCode::ACCEPTED);
+    cloud.advance(COLD_MS);
+    assert_eq!(shape(&cloud).await, (json!("a"), json!(2)));
+    assert_eq!((used_vcpus(&cloud, 1).await, used_vcpus(&cloud, 3).await), (json!(4), json!(0)));
+    assert_eq!(cloud.migration().await["status"], "reverted");
+}
+
+#[tokio::test]
+async fn a_resize_that_makes_no_sense_is_refused() {
+    let cloud = cloud().await;
+    for (number, action, status, message) in [
+        (1, resize("99"), StatusCode::BAD_REQUEST, "Flavor 99 could not be found."),
+        (1, resize("1"), StatusCode::BAD_REQUEST, "When resizing, instances must change flavor!"),
+        (4, resize("1"), StatusCode::CONFLICT, "while it is in vm_state paused"),
+        (1, json!({"resize": null}), StatusCode::BAD_REQUEST, "It is not of type 'object'"),
+        (1, json!({"resize": {}}), StatusCode::BAD_REQUEST, "'flavorRef' is a required property"),
+        (1, json!({"resize": {"flavorRef": "2", "host": "c"}}), StatusCode::BAD_REQUEST, "('host' was unexpected)"),
+        (1, resize(true), StatusCode::BAD_REQUEST, "is not of type 'string', 'integer'"),
+    ] {
+        let answer = cloud.act(46, number, action).await;
+        assert_eq!(answer.status, status);
+        assert!(fault(&answer).1.contains(message), "{:?}", fault(&answer));
+    }
+}
+
 #[tokio::test]
 async fn a_live_migration_can_be_aborted_or_completed_by_force() {
     let cloud = cloud().await;
