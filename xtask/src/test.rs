@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use crate::{guests, preflight, process, progress, services::Services, settings, workspace::Workspace};
+use crate::{conformance, guests, preflight, process, progress, services::Services, settings, workspace::Workspace};
 
 /// What to check.
 #[derive(Args, Debug, Default)]
@@ -35,6 +35,8 @@ pub(crate) enum StepName {
     Lint,
     /// every test of the workspace
     Tests,
+    /// every `openstack optimize` command and the Python SDK, against the demo
+    Clients,
     /// the examples in the documentation of the SDK and the domain
     DocTests,
     /// cargo doc, warnings are errors
@@ -42,8 +44,16 @@ pub(crate) enum StepName {
 }
 
 impl StepName {
-    const ALL: [Self; 7] =
-        [Self::Guests, Self::Postgresql, Self::Format, Self::Lint, Self::Tests, Self::DocTests, Self::Docs];
+    const ALL: [Self; 8] = [
+        Self::Guests,
+        Self::Postgresql,
+        Self::Format,
+        Self::Lint,
+        Self::Tests,
+        Self::Clients,
+        Self::DocTests,
+        Self::Docs,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -52,6 +62,7 @@ impl StepName {
             Self::Format => "format",
             Self::Lint => "lint",
             Self::Tests => "tests",
+            Self::Clients => "stock clients",
             Self::DocTests => "documentation tests",
             Self::Docs => "documentation",
         }
@@ -67,8 +78,12 @@ impl Options {
             (only, _) => only,
         };
         let needed = |step: &StepName| {
-            let for_tests = matches!(step, StepName::Guests | StepName::Postgresql);
-            wanted.contains(step) || (for_tests && wanted.contains(&StepName::Tests))
+            let needed_by: &[StepName] = match step {
+                StepName::Guests => &[StepName::Tests, StepName::Clients],
+                StepName::Postgresql => &[StepName::Tests],
+                _ => &[],
+            };
+            wanted.contains(step) || needed_by.iter().any(|other| wanted.contains(other))
         };
         StepName::ALL.into_iter().filter(needed).collect()
     }
@@ -79,10 +94,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let steps = options.steps();
     let services = Services::new()?;
     let mut times: Vec<(StepName, Duration)> = Vec::new();
-    let mut outcome = Ok(());
+    let (mut outcome, mut left_out) = (Ok(()), None);
     for &step in &steps {
         eprintln!("==> {}", step.title());
         let started = Instant::now();
+        if step == StepName::Clients {
+            left_out = conformance::clients::environment(workspace).err().map(|error| format!("{error:#}"));
+            if let Some(reason) = &left_out {
+                eprintln!("<== {}: NOT CHECKED: {reason}", step.title());
+                times.push((step, Duration::ZERO));
+                continue;
+            }
+        }
         outcome = run_step(workspace, options, &services, step);
         let elapsed = started.elapsed();
         times.push((step, elapsed));
@@ -93,7 +116,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
     }
     drop(services);
-    eprintln!("\n{}", summary(&steps, &times, outcome.is_ok()));
+    eprintln!("\n{}", summary(&steps, &times, outcome.is_ok(), left_out.as_deref()));
     outcome
 }
 
@@ -128,6 +151,7 @@ fn run_step(workspace: &Workspace, options: &Options, services: &Services, step:
             environment(workspace, services, &mut tests)?;
             process::run_openly(&mut tests)
         }
+        StepName::Clients => conformance::clients::run(workspace, services),
         StepName::DocTests => {
             process::run_openly(&mut cargo(&["test", "--doc", "-p", "watcher-sdk", "-p", "watcher-domain"]))
         }
@@ -163,10 +187,14 @@ fn absolute(folder: &Path) -> Result<std::path::PathBuf> {
     folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))
 }
 
-fn summary(steps: &[StepName], times: &[(StepName, Duration)], ok: bool) -> String {
+/// `left_out`: why the stock clients were not run, if so.
+fn summary(steps: &[StepName], times: &[(StepName, Duration)], ok: bool, left_out: Option<&str>) -> String {
     let mut lines = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let line = match times.get(index) {
+            Some(_) if *step == StepName::Clients && left_out.is_some() => {
+                format!("  {:<20} NOT CHECKED", step.title())
+            }
             Some((_, time)) => {
                 let mark = if !ok && index + 1 == times.len() { "FAILED" } else { "ok" };
                 format!("  {:<20} {:<7} {:>12}", step.title(), mark, progress::seconds(*time))
@@ -178,6 +206,9 @@ fn summary(steps: &[StepName], times: &[(StepName, Duration)], ok: bool) -> Stri
     let total: Duration = times.iter().map(|(_, time)| *time).sum();
     let verdict = if ok { "all steps passed" } else { "failed" };
     lines.push(format!("  {verdict} in {}", progress::seconds(total)));
+    if let Some(reason) = left_out {
+        lines.push(format!("  {} were NOT CHECKED: {reason}", StepName::Clients.title()));
+    }
     lines.join("\n")
 }
 
@@ -203,10 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn the_summary_says_why_something_was_left_out() {
+        let times = [(StepName::Clients, Duration::ZERO)];
+        let text = summary(&[StepName::Clients], &times, true, Some("there is no Python"));
+        assert!(text.contains("stock clients        NOT CHECKED"), "{text}");
+        assert!(text.ends_with("stock clients were NOT CHECKED: there is no Python"), "{text}");
+    }
+
+    #[test]
     fn the_summary_shows_what_failed_and_what_did_not_run() {
         let steps = [StepName::Format, StepName::Lint, StepName::Tests];
         let times = [(StepName::Format, Duration::from_secs(1)), (StepName::Lint, Duration::from_secs(2))];
-        let text = summary(&steps, &times, false);
+        let text = summary(&steps, &times, false, None);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["format", "ok", "1.0", "s"]);
         assert_eq!(lines[1], ["lint", "FAILED", "2.0", "s"]);

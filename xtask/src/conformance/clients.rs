@@ -1,17 +1,28 @@
 //! The stock command line client and the Python SDK, against the demo that keeps running.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 
 use super::{demo, python};
 use crate::{process, services::Services, workspace::Workspace};
 
+/// The Python with the stock clients. An error is this machine's, and says nothing about the service.
+pub(crate) fn environment(workspace: &Workspace) -> Result<PathBuf> {
+    python::environment(workspace, "clients", &folder(workspace).join("requirements.txt"))
+}
+
 /// Runs the tests of `tests/clients`.
 pub(crate) fn run(workspace: &Workspace, services: &Services) -> Result<()> {
-    let tests = workspace.root.join("tests/clients");
-    let python = python::environment(workspace, "clients", &tests.join("requirements.txt"))?;
+    let tests = folder(workspace);
+    let python = environment(workspace)?;
     let demo = demo::start(workspace, services)?;
     let mut command = python::script(&python);
     command.args(["-m", "unittest", "discover", "--verbose", "--start-directory"]).arg(&tests).envs(demo.environment);
     process::run_openly(&mut command)
         .with_context(|| format!("the stock clients found a difference; see {}", demo.log.display()))
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("tests/clients")
 }
