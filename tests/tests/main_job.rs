@@ -76,8 +76,8 @@ async fn a_resize_gives_an_instance_another_flavor() {
     assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
     let states: Vec<Value> = stage.actions(&plan).await.unwrap().iter().map(|action| action["state"].clone()).collect();
     assert_eq!(states, ["SUCCEEDED", "SKIPPED"]);
-    let state = stage.simulator.state();
-    assert_eq!(state["flavors"][&uuid], flavor);
+    let cloud = stage.simulator.state();
+    assert_eq!(cloud["flavors"][&uuid], flavor);
     stage.end().await;
 }
 

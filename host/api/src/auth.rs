@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use watcher_domain::ProjectId;
@@ -133,9 +133,10 @@ pub(crate) async fn authenticate(State(api): State<ApiState>, mut request: Reque
 
 async fn caller(api: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let Authentication::Keystone { tokens, uri } = &api.authentication else { return Ok(Caller::anybody()) };
-    let token = |name| headers.get(name).map(|token: &HeaderValue| token.to_str().unwrap_or_default());
+    let token = |name: &HeaderName| headers.get(name).map(|token| token.to_str().unwrap_or_default());
     let mut caller = check(tokens.as_ref(), uri, token(&TOKEN).unwrap_or_default()).await?;
-    if let Some(service) = token(&SERVICE_TOKEN) {
+    let service = token(&SERVICE_TOKEN);
+    if let Some(service) = service {
         caller.service = Some(Box::new(check(tokens.as_ref(), uri, service).await?.into_service()));
     }
     Ok(caller)

@@ -6,7 +6,7 @@ use watcher_store::{Reference, Tx, Visibility, action_plan};
 use crate::error::ApiError;
 use crate::policy::Target;
 
-fn target(uuid: impl ToString, project: Option<&ProjectId>) -> Target {
+fn target(uuid: &impl ToString, project: Option<&ProjectId>) -> Target {
     Target::default()
         .with("uuid", Some(&uuid.to_string()))
         .with("project_id", project.map(|project| project.0.as_str()))
@@ -14,7 +14,7 @@ fn target(uuid: impl ToString, project: Option<&ProjectId>) -> Target {
 
 impl From<&Audit> for Target {
     fn from(audit: &Audit) -> Self {
-        target(audit.id, audit.project_id.as_ref())
+        target(&audit.id, audit.project_id.as_ref())
             .with("name", Some(&audit.name))
             .with("state", Some(audit.state.as_str()))
     }
@@ -22,25 +22,25 @@ impl From<&Audit> for Target {
 
 impl From<&AuditTemplate> for Target {
     fn from(template: &AuditTemplate) -> Self {
-        target(template.id, template.project_id.as_ref()).with("name", Some(&template.name))
+        target(&template.id, template.project_id.as_ref()).with("name", Some(&template.name))
     }
 }
 
 impl From<&ActionPlan> for Target {
     fn from(plan: &ActionPlan) -> Self {
-        target(plan.id, plan.project_id.as_ref()).with("state", Some(plan.state.as_str()))
+        target(&plan.id, plan.project_id.as_ref()).with("state", Some(plan.state.as_str()))
     }
 }
 
 impl From<&Goal> for Target {
     fn from(goal: &Goal) -> Self {
-        target(goal.id, None).with("name", Some(&goal.name))
+        target(&goal.id, None).with("name", Some(&goal.name))
     }
 }
 
 impl From<&Strategy> for Target {
     fn from(strategy: &Strategy) -> Self {
-        target(strategy.id, None).with("name", Some(&strategy.name))
+        target(&strategy.id, None).with("name", Some(&strategy.name))
     }
 }
 
@@ -49,5 +49,5 @@ pub(crate) async fn action(tx: &mut Tx, action: &Action) -> Result<Target, ApiEr
     let plan = Reference::Uuid(action.action_plan_id.0);
     let plan = action_plan::find(tx, &plan, true, &Visibility::All).await?;
     let project = plan.as_ref().and_then(|plan| plan.project_id.as_ref());
-    Ok(target(action.id, project).with("state", Some(action.state.as_str())))
+    Ok(target(&action.id, project).with("state", Some(action.state.as_str())))
 }

@@ -288,7 +288,7 @@ mod tests {
         let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let before = format!("*a{}, ", level - 1).repeat(9);
-            laughs.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+            laughs = [laughs, format!("a{level}: &a{level} [{before}]\n")].concat();
         }
         assert!(parse(&laughs).unwrap_err().1.contains("more than 50000 values"));
     }

@@ -48,11 +48,16 @@ pub enum ParseError {
     Quoted(String),
     /// The left side of the colon means nothing.
     #[error(
-        "{0:?} is nothing that can be asked for: rule, role, an attribute of the caller ({known}), 'text', a whole number, True, \
+        "{word:?} is nothing that can be asked for: rule, role, an attribute of the caller ({}), 'text', a whole number, True, \
          False or None{}",
-        suggestion(.1.as_deref()), known = known()
+        known(), suggestion(*.nearest)
     )]
-    Kind(String, Option<&'static str>),
+    Kind {
+        /// The left side.
+        word: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+    },
     /// A check that asks another server.
     #[error("checks that ask another server ({0}:) are not supported")]
     Remote(String),
@@ -63,8 +68,11 @@ pub enum ParseError {
     #[error("% must be followed by (NAME)s, such as %(project_id)s, or by another %")]
     Percent,
     /// No target has this attribute.
-    #[error("%({0})s is not known: a target has {}", Target::ATTRIBUTES.join(", "))]
-    TargetAttribute(String),
+    #[error("%({name})s is not known: a target has {}", Target::ATTRIBUTES.join(", "))]
+    TargetAttribute {
+        /// The attribute.
+        name: String,
+    },
 }
 
 fn after(word: &str) -> String {
@@ -234,13 +242,11 @@ pub(super) fn atom(word: &str) -> Result<Check, ParseError> {
     if let Some(attribute) = Attribute::named(kind) {
         return Ok(Check::Caller(attribute, template(value)?));
     }
-    match constant(kind) {
-        Some(constant) => Ok(Check::Constant(constant, template(value)?)),
-        None => {
-            let names = Attribute::ALL.iter().map(|attribute| attribute.name()).chain(["rule", "role"]);
-            Err(ParseError::Kind(kind.to_owned(), nearest(kind, names)))
-        }
+    if let Some(constant) = constant(kind) {
+        return Ok(Check::Constant(constant, template(value)?));
     }
+    let names = Attribute::ALL.iter().map(|attribute| attribute.name()).chain(["rule", "role"]);
+    Err(ParseError::Kind { word: kind.to_owned(), nearest: nearest(kind, names) })
 }
 
 /// A constant, if it is one whose written form is its only one.
@@ -273,7 +279,7 @@ fn template(text: &str) -> Result<Template, ParseError> {
         let (name, after) =
             after.strip_prefix('(').and_then(|inner| inner.split_once(")s")).ok_or(ParseError::Percent)?;
         if !Target::ATTRIBUTES.contains(&name) {
-            return Err(ParseError::TargetAttribute(name.to_owned()));
+            return Err(ParseError::TargetAttribute { name: name.to_owned() });
         }
         if !plain.is_empty() {
             parts.push(Part::Text(std::mem::take(&mut plain)));

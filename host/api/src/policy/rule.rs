@@ -70,7 +70,7 @@ rules! {
     StrategyGet = "strategy:get", "rule:admin_api", "Show a strategy.", "GET /v1/strategies/{strategy}";
     StrategyGetAll = "strategy:get_all", "rule:admin_api", "List strategies.", "GET /v1/strategies";
     StrategyState = "strategy:state", "rule:admin_api", "Show what a strategy needs.", "GET /v1/strategies/{strategy}/state";
-    WebhookTrigger = "webhook:trigger", "rule:admin_or_service_api", "Trigger an audit; enforced unless api.enable_webhooks_auth is false.", "POST /v1/webhooks/{audit}";
+    WebhookTrigger = "webhook:trigger", "rule:admin_or_service_api", "Trigger an audit; enforced unless `api.enable_webhooks_auth` is false.", "POST /v1/webhooks/{audit}";
 }
 
 /// Whoever this rule allows administers the service: sees what every project owns.

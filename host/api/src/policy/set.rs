@@ -159,13 +159,14 @@ impl RuleSet {
             own.push((name.clone(), line));
             match check.parse() {
                 Err(error) => errors.push(RuleError { line, name, problem: error.into() }),
-                Ok(check) => match set.rules.get_mut(&name) {
-                    Some(rule) => (rule.check, rule.line) = (check, Some(line)),
-                    None => {
-                        let rule = Effective { check, default: None, meaning: "", operation: None, line: Some(line) };
-                        set.rules.insert(name, rule);
+                Ok(check) => {
+                    if let Some(rule) = set.rules.get_mut(&name) {
+                        (rule.check, rule.line) = (check, Some(line));
+                        continue;
                     }
-                },
+                    let rule = Effective { check, default: None, meaning: "", operation: None, line: Some(line) };
+                    set.rules.insert(name, rule);
+                }
             }
         }
         if !errors.is_empty() {

@@ -280,7 +280,7 @@ fn naive(check: &Check, set: &RuleSet, caller: &Caller, target: &BTreeMap<&str, 
     };
     match check {
         Check::Always => true,
-        Check::Never => false,
+        Check::Never | Check::Caller(Attribute::ServiceRoles, _) => false,
         Check::Not(inner) => !naive(inner, set, caller, target),
         Check::All(checks) => checks.iter().filter(|check| !naive(check, set, caller, target)).count() == 0,
         Check::Any(checks) => checks.iter().filter(|check| naive(check, set, caller, target)).count() > 0,
@@ -289,7 +289,6 @@ fn naive(check: &Check, set: &RuleSet, caller: &Caller, target: &BTreeMap<&str, 
             fill(role).is_some_and(|role| caller.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase()))
         }
         Check::Caller(Attribute::Roles, value) => fill(value).is_some_and(|value| caller.roles.contains(&value)),
-        Check::Caller(Attribute::ServiceRoles, _) => false,
         Check::Caller(attribute, value) => {
             let own = match attribute {
                 Attribute::UserId => caller.user_id.clone(),

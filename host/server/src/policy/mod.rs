@@ -168,7 +168,7 @@ mod tests {
         ] {
             assert_eq!(attempt(text).unwrap_err(), want);
         }
-        let many: String = (0..8).map(|number| format!("r{number}: x\n")).collect();
+        let many = (0..8).map(|number| format!("r{number}: x\n")).collect::<Vec<_>>().concat();
         assert!(attempt(&many).unwrap_err().ends_with("; and 3 more"));
     }
 }

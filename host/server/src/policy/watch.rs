@@ -68,11 +68,17 @@ impl Watch {
                 _ = ticks.tick() => {}
                 _ = hangup.recv() => {}
             }
+            let looked = tokio::task::spawn_blocking(move || {
+                let seen = self.look();
+                (self, seen)
+            });
+            let (watch, seen) = looked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            self = watch;
             let path = self.path.display();
-            match self.look() {
+            match seen {
                 Seen::Same => {}
                 Seen::Replaced(changed) => {
-                    tracing::info!(changed, "policy file {path} is in force again: {changed} rules changed")
+                    tracing::info!(changed, "policy file {path} is in force again: {changed} rules changed");
                 }
                 Seen::Refused(reason) => {
                     tracing::error!(

@@ -195,7 +195,8 @@ impl Attempt<'_> {
 
 /// Confirms or reverts a resize, unless nothing waits for it. When no answer comes, the instance says.
 fn finish(nova: &Nova<'_>, instance: &str, action: &str) -> Result<(), Failure> {
-    let is_waiting = || Ok(nova.server(instance)?.ok_or_else(|| gone(instance))?.is_waiting());
+    let is_waiting =
+        || -> Result<bool, Failure> { Ok(nova.server(instance)?.ok_or_else(|| gone(instance))?.is_waiting()) };
     let mut doubt = None;
     for _ in 0..MAX_SENDS {
         if !is_waiting()? {
