@@ -48,7 +48,8 @@ pub fn read_components(dir: &Path) -> anyhow::Result<Vec<(PathBuf, Arc<[u8]>)>> 
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
             .collect();
-        paths.sort_by_cached_key(|path| (place(path), path.clone()));
+        // Without the extension: `dummy` comes before `dummy-with-resize`.
+        paths.sort_by_cached_key(|path| (place(path), path.with_extension("")));
         for path in paths {
             components.push((path.clone(), read_component(&path)?));
         }

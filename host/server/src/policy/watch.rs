@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(watch.look(), Seen::Same);
         write("goal:get: role:writer and not role:reader\n");
         assert_eq!((watch.look(), allowed()), (Seen::Replaced(1), false));
-        write("goal:get: role:\n");
+        write("goal:get: 'role:'\n");
         assert!(matches!(watch.look(), Seen::Refused(reason) if reason.contains("line 1, rule goal:get")));
         assert_eq!((watch.look(), allowed()), (Seen::Same, false));
         std::fs::remove_file(&path).unwrap();
