@@ -25,6 +25,12 @@ pub(crate) fn service(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join("debug/watcher-host"))
 }
 
+/// The service as the tests have it: after them there is nothing to build.
+pub(crate) fn tested_service(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, "service", &["test", "--workspace", "--no-run"])?;
+    Ok(workspace.target.join("debug/watcher-host"))
+}
+
 /// The option by which the benchmark itself is tried, without waiting for optimised code: its figures mean nothing then.
 const DEBUG: &str = "--debug";
 

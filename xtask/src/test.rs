@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use crate::{conformance, guests, preflight, process, progress, services::Services, settings, workspace::Workspace};
+use crate::{
+    conformance, guests, launch, preflight, process, progress, services::Services, settings, workspace::Workspace,
+};
 
 /// What to check.
 #[derive(Args, Debug, Default)]
@@ -151,10 +153,8 @@ fn run_step(workspace: &Workspace, options: &Options, services: &Services, step:
             environment(workspace, services, &mut tests)?;
             process::run_openly(&mut tests)
         }
-        StepName::Clients => conformance::clients::run(workspace, services),
-        StepName::DocTests => {
-            process::run_openly(&mut cargo(&["test", "--doc", "-p", "watcher-sdk", "-p", "watcher-domain"]))
-        }
+        StepName::Clients => conformance::clients::run(workspace, services, &launch::tested_service(workspace)?),
+        StepName::DocTests => process::run_openly(&mut cargo(&["test", "--doc", "--workspace"])),
         StepName::Docs => {
             let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
             process::run_openly(docs.env("RUSTDOCFLAGS", "-D warnings"))

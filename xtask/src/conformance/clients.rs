@@ -1,6 +1,6 @@
 //! The stock command line client and the Python SDK, against the demo that keeps running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -12,11 +12,11 @@ pub(crate) fn environment(workspace: &Workspace) -> Result<PathBuf> {
     python::environment(workspace, "clients", &folder(workspace).join("requirements.txt"))
 }
 
-/// Runs the tests of `tests/clients`.
-pub(crate) fn run(workspace: &Workspace, services: &Services) -> Result<()> {
+/// Runs the tests of `tests/clients` against this `watcher-host`.
+pub(crate) fn run(workspace: &Workspace, services: &Services, program: &Path) -> Result<()> {
     let tests = folder(workspace);
     let python = environment(workspace)?;
-    let demo = demo::start(workspace, services)?;
+    let demo = demo::start(workspace, services, program)?;
     let mut command = python::script(&python);
     command.args(["-m", "unittest", "discover", "--verbose", "--start-directory"]).arg(&tests).envs(demo.environment);
     process::run_openly(&mut command)

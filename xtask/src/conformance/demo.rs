@@ -1,11 +1,15 @@
 //! The demo that keeps running, as something for clients to talk to.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 
 use super::exported;
-use crate::{background::Background, launch, progress::Step, services::Services, workspace::Workspace};
+use crate::{background::Background, progress::Step, services::Services, workspace::Workspace};
 
 /// The demo plays an audit and a plan before it is ready.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -18,14 +22,13 @@ pub(crate) struct Demo {
     pub(crate) log: PathBuf,
 }
 
-/// Builds the service and starts the demo; its guests are there already.
-pub(crate) fn start(workspace: &Workspace, services: &Services) -> Result<Demo> {
-    let program = launch::service(workspace)?;
+/// Starts the demo; its guests are there already.
+pub(crate) fn start(workspace: &Workspace, services: &Services, program: &Path) -> Result<Demo> {
     let folder = workspace.target.join("conformance");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let step = Step::start("demo");
     let started = Background::start(
-        &program,
+        program,
         |command| {
             command.args(["demo", "--keep", "--hosts", "6", "--instances", "24", "--migration-ms", "1"]);
             command.env("WATCHER_PLUGINS_DIR", workspace.plugins());

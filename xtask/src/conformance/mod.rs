@@ -9,7 +9,7 @@ mod tempest;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::{guests, preflight, services::Services, workspace::Workspace};
+use crate::{guests, launch, preflight, services::Services, workspace::Workspace};
 
 /// What to run.
 #[derive(Args, Debug, Default)]
@@ -50,7 +50,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     preflight::c_compiler()?;
     let services = Services::new()?;
     guests::build(workspace, &[])?;
-    let clients = if options.wants(Part::Clients) { clients::run(workspace, &services) } else { Ok(()) };
+    let clients = if options.wants(Part::Clients) {
+        clients::run(workspace, &services, &launch::service(workspace)?)
+    } else {
+        Ok(())
+    };
     if let Err(error) = &clients {
         eprintln!("  ✗ {error:#}");
     }
