@@ -71,7 +71,8 @@ fn fill(schema: &Value, value: &mut Value) -> Option<Unknown> {
 
 /// Checks a value; the first error is told as the original tells it.
 pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
-    let validator = jsonschema::draft4::new(schema).map_err(|error| format!("the schema cannot be read: {error}"))?;
+    let validator =
+        watcher_domain::schema::validator(schema).map_err(|error| format!("the schema cannot be read: {error}"))?;
     match validator.iter_errors(value).next() {
         None => Ok(()),
         Some(error) => Err(describe(schema, &error)),

@@ -21,6 +21,7 @@ pub mod metric;
 pub mod plugin;
 pub mod ports;
 pub mod recording;
+pub mod report;
 pub mod schema;
 pub mod scoring_engine;
 pub mod service;

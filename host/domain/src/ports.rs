@@ -2,7 +2,7 @@
 //!
 //! | port | implemented by |
 //! |---|---|
-//! | [`StrategyRunner`], [`PlannerRunner`], [`ActionRunner`], [`ScoringRunner`], [`PluginInspector`] | `runtime` |
+//! | [`StrategyRunner`], [`PlannerRunner`], [`ActionRunner`], [`ScoringRunner`], [`PluginInspector`], [`PluginChecker`] | `runtime` |
 //! | [`ComponentSource`] | `registry` |
 //! | [`Collector`], [`Datasource`] | `collect` |
 //! | [`CloudRequests`] | `openstack` |
@@ -25,6 +25,7 @@ use crate::limits::{LimitHit, Limits};
 use crate::metric::{Samples, StatisticQuery};
 use crate::plugin::{Description, Digest, PluginKind};
 use crate::recording::Seen;
+pub use crate::report::{CheckError, CheckOptions, PluginChecker};
 use crate::solution::{PlannedAction, Solution, SolutionAction};
 
 /// Whose fault an error of a run is.

@@ -3,14 +3,22 @@
 //! Parameters of audits are checked more strictly than JSON Schema asks: a name that the schema does not mention is refused, so that a
 //! typing error does not silently select a default.
 
+pub mod bounds;
+
 use std::fmt;
 
+use jsonschema::{PatternOptions, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
-/// A schema that a plugin brought, compiled for checking. Remote references are never followed.
+pub use bounds::{Flaw, FlawKind};
+
+/// Largest compiled pattern, and largest cache of one at work, in bytes.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// A schema that a plugin brought, compiled for checking. Remote references are never followed; what may take long is refused, see [`bounds`].
 pub struct Schema {
     document: Value,
-    validator: jsonschema::Validator,
+    validator: Validator,
 }
 
 impl fmt::Debug for Schema {
@@ -56,8 +64,7 @@ fn at(path: &str) -> String {
 impl Schema {
     /// Compiles a schema of draft 4.
     pub fn new(document: &Value) -> Result<Self, InvalidSchema> {
-        let validator = jsonschema::draft4::new(document).map_err(|error| InvalidSchema(error.to_string()))?;
-        Ok(Self { document: document.clone(), validator })
+        Ok(Self { document: document.clone(), validator: validator(document)? })
     }
 
     /// Checks a value as JSON Schema asks, without filling defaults in.
@@ -85,6 +92,68 @@ impl Schema {
         fill_defaults(&self.document, &mut given);
         self.check(&Value::Object(given.clone()))?;
         Ok(given)
+    }
+}
+
+/// Compiles a schema of draft 4 whose bounds are kept. Patterns take time in proportion to the text that they look at.
+pub fn validator(document: &Value) -> Result<Validator, InvalidSchema> {
+    if let Some(flaw) = bounds::flaws(document).first() {
+        return Err(InvalidSchema(flaw.to_string()));
+    }
+    options().build(document).map_err(|error| InvalidSchema(error.to_string()))
+}
+
+fn options() -> ValidationOptions<'static> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
+    jsonschema::draft4::options().offline().with_pattern_options(patterns)
+}
+
+/// Everything that is wrong with a schema: bounds, form, patterns, and defaults that do not fit.
+pub fn examine(document: &Value) -> Vec<Flaw> {
+    let mut flaws = bounds::flaws(document);
+    if !flaws.is_empty() {
+        return flaws;
+    }
+    for error in jsonschema::draft4::meta::validator().iter_errors(document).take(MAX_FLAWS) {
+        let (path, reason) = (error.instance_path().to_string(), shorten(&error.to_string()));
+        flaws.push(Flaw { kind: FlawKind::Form, path, reason });
+    }
+    for (path, pattern) in bounds::patterns(document) {
+        let alone = serde_json::json!({"pattern": pattern});
+        if options().build(&alone).is_err() {
+            let pattern = shorten(&pattern);
+            let reason = format!("pattern {pattern:?} is too large, or uses look-around or back-references");
+            flaws.push(Flaw { kind: FlawKind::Pattern, path, reason });
+        }
+    }
+    if !flaws.is_empty() {
+        return flaws;
+    }
+    let validators = match options().build_map(document) {
+        Ok(validators) => validators,
+        Err(error) => {
+            let (path, reason) = (error.schema_path().to_string(), shorten(&error.to_string()));
+            return vec![Flaw { kind: FlawKind::Form, path, reason }];
+        }
+    };
+    for (path, default) in bounds::defaults(document) {
+        let Some(validator) = validators.get(&format!("#{path}")) else { continue };
+        if let Some(error) = validator.iter_errors(&default).next() {
+            let reason = format!("the default does not fit: {}", shorten(&error.to_string()));
+            flaws.push(Flaw { kind: FlawKind::Default, path: format!("{path}/default"), reason });
+        }
+    }
+    flaws
+}
+
+/// More errors are not listed.
+const MAX_FLAWS: usize = 20;
+
+fn shorten(text: &str) -> String {
+    const CHARS: usize = 300;
+    match text.char_indices().nth(CHARS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
     }
 }
 
@@ -147,6 +216,36 @@ mod tests {
             json!({"period": 300, "aggregation": {"instance": "mean", "node": ""}})
         );
         assert_eq!(complete(&json!({"aggregation": {"node": "max"}})).unwrap()["aggregation"]["instance"], "mean");
+    }
+
+    #[test]
+    fn everything_wrong_with_a_schema_is_said_at_once() {
+        let schema = json!({"type": "objekt", "properties": {
+            "name": {"type": "string", "pattern": "^(?=a)b$"},
+            "count": {"type": "integer", "minimum": "1"},
+        }});
+        let flaws = examine(&schema);
+        let told: Vec<_> = flaws.iter().map(|flaw| (flaw.kind, flaw.path.as_str())).collect();
+        assert!(told.contains(&(FlawKind::Form, "/type")), "{flaws:?}");
+        assert!(told.contains(&(FlawKind::Form, "/properties/count/minimum")), "{flaws:?}");
+        assert!(told.contains(&(FlawKind::Pattern, "/properties/name/pattern")), "{flaws:?}");
+        let schema = json!({"definitions": {"n": {"maximum": 5}}, "properties": {
+            "a/b": {"type": "string", "default": 3},
+            "c": {"allOf": [{"$ref": "#/definitions/n"}], "default": 9},
+            "d": {"type": "string", "default": "fits"},
+        }});
+        let mut paths: Vec<_> = examine(&schema).into_iter().map(|flaw| (flaw.kind, flaw.path)).collect();
+        paths.sort_by(|a, b| a.1.cmp(&b.1));
+        let expected = ["/properties/a~1b/default", "/properties/c/default"];
+        assert_eq!(paths, expected.map(|path| (FlawKind::Default, path.to_owned())));
+    }
+
+    #[test]
+    fn a_pattern_never_takes_long() {
+        let schema = json!({"pattern": "^(a+)+$"});
+        assert_eq!(examine(&schema), [], "it is linear in the text here");
+        assert!(Schema::new(&schema).unwrap().check(&json!(format!("{}!", "a".repeat(100_000)))).is_err());
+        assert!(Schema::new(&json!({"pattern": "((a{1000}){1000}){1000}"})).is_err());
     }
 
     #[test]

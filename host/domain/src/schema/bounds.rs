@@ -1,0 +1,386 @@
+//! What a JSON Schema of a plugin may be, so that reading it and checking values against it always end soon.
+//!
+//! Plugins are written by anybody, and their schemas are used by the service itself. So a schema is small, its references stay inside it and
+//! never lead in a circle, and what it unfolds to is bounded as well: ten definitions that name the one before twice are a thousand checks.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// Largest schema as JSON text, in bytes.
+pub const MAX_BYTES: usize = 256 << 10;
+/// Most schemas within a schema.
+pub const MAX_SCHEMAS: usize = 5_000;
+/// How deep schemas may lie within each other, references followed.
+pub const MAX_DEPTH: usize = 64;
+/// Most schemas, counting those that are referred to as often as they are.
+pub const MAX_UNFOLDED: u64 = 20_000;
+/// Most patterns.
+pub const MAX_PATTERNS: usize = 64;
+/// Longest pattern in characters.
+pub const MAX_PATTERN_CHARS: usize = 1_000;
+/// More flaws are not listed.
+const MAX_FLAWS: usize = 50;
+
+/// The one dialect.
+const DRAFT_4: &str = "http://json-schema.org/draft-04/schema";
+
+/// What kind of flaw it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlawKind {
+    /// It is not a schema of draft 4.
+    Form,
+    /// There is too much of something.
+    Size,
+    /// A reference leads outside, nowhere, or in a circle.
+    Reference,
+    /// A pattern cannot be used.
+    Pattern,
+    /// A default does not fit.
+    Default,
+}
+
+/// Something wrong in a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// What kind.
+    pub kind: FlawKind,
+    /// JSON pointer into the schema; empty for the whole.
+    pub path: String,
+    /// What is wrong, as one clause.
+    pub reason: String,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.reason) } else { write!(f, "at {}: {}", self.path, self.reason) }
+    }
+}
+
+/// Every bound that a schema does not keep.
+pub fn flaws(document: &Value) -> Vec<Flaw> {
+    let mut walk = Walk { document, seen: HashMap::new(), schemas: 0, patterns: 0, flaws: Vec::new() };
+    let bytes = serde_json::to_string(document).map_or(usize::MAX, |text| text.len());
+    if bytes > MAX_BYTES {
+        walk.flaw(FlawKind::Size, "", format!("the schema has {bytes} bytes; at most {MAX_BYTES} are allowed"));
+        return walk.flaws;
+    }
+    let size = walk.visit(String::new(), document, 0);
+    if size.unfolded > MAX_UNFOLDED {
+        let reason = format!("with its references followed it has more than {MAX_UNFOLDED} schemas");
+        walk.flaw(FlawKind::Size, "", reason);
+    }
+    if walk.patterns > MAX_PATTERNS {
+        let reason = format!("it has {} patterns; at most {MAX_PATTERNS} are allowed", walk.patterns);
+        walk.flaw(FlawKind::Size, "", reason);
+    }
+    walk.flaws
+}
+
+/// Pointer and text of every pattern that checks would use.
+pub(super) fn patterns(document: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    each(document, |pointer, schema| {
+        if let Some(Value::String(pattern)) = schema.get("pattern") {
+            found.push((format!("{pointer}/pattern"), pattern.clone()));
+        }
+        for pattern in object(schema, "patternProperties").into_iter().flat_map(Map::keys) {
+            found.push((format!("{pointer}/patternProperties/{}", escape(pattern)), pattern.clone()));
+        }
+    });
+    found
+}
+
+/// Pointers of every schema that has a default, with the default.
+pub(super) fn defaults(document: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    each(document, |pointer, schema| {
+        if let Some(default) = schema.get("default") {
+            found.push((pointer.to_owned(), default.clone()));
+        }
+    });
+    found
+}
+
+/// Calls with every schema of a document whose bounds are known to be kept. References are not followed.
+fn each(document: &Value, mut visit: impl FnMut(&str, &Map<String, Value>)) {
+    let mut stack = vec![(String::new(), document)];
+    while let Some((pointer, schema)) = stack.pop() {
+        let Some(object) = schema.as_object() else { continue };
+        visit(&pointer, object);
+        stack.extend(children(object).into_iter().map(|(below, child)| (format!("{pointer}{below}"), child)));
+    }
+}
+
+/// What a schema comes to.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Schemas, counting each as often as it is referred to.
+    unfolded: u64,
+    /// How deep it goes below itself.
+    height: usize,
+}
+
+const NOTHING: Size = Size { unfolded: 1, height: 0 };
+
+enum Seen {
+    /// It is being looked at: whoever comes here again goes in a circle.
+    Open,
+    Done(Size),
+}
+
+struct Walk<'a> {
+    document: &'a Value,
+    seen: HashMap<String, Seen>,
+    schemas: usize,
+    patterns: usize,
+    flaws: Vec<Flaw>,
+}
+
+impl<'a> Walk<'a> {
+    fn flaw(&mut self, kind: FlawKind, path: &str, reason: impl Into<String>) {
+        if self.flaws.len() < MAX_FLAWS {
+            self.flaws.push(Flaw { kind, path: path.to_owned(), reason: reason.into() });
+        }
+    }
+
+    fn visit(&mut self, pointer: String, schema: &'a Value, depth: usize) -> Size {
+        match self.seen.get(&pointer) {
+            Some(Seen::Open) => {
+                self.flaw(FlawKind::Reference, &pointer, "it refers to itself, directly or through others");
+                return NOTHING;
+            }
+            Some(&Seen::Done(size)) => {
+                if depth + size.height > MAX_DEPTH {
+                    self.too_deep(&pointer);
+                }
+                return size;
+            }
+            None => {}
+        }
+        let Some(object) = schema.as_object() else {
+            self.flaw(FlawKind::Form, &pointer, "a schema is a JSON object");
+            return NOTHING;
+        };
+        self.schemas += 1;
+        if self.schemas == MAX_SCHEMAS + 1 {
+            let reason = format!("there are more than {MAX_SCHEMAS} schemas within the schema");
+            self.flaw(FlawKind::Size, "", reason);
+        }
+        if self.schemas > MAX_SCHEMAS {
+            return NOTHING;
+        }
+        if depth >= MAX_DEPTH {
+            self.too_deep(&pointer);
+            return NOTHING;
+        }
+        self.seen.insert(pointer.clone(), Seen::Open);
+        self.words(&pointer, object);
+        let mut size = NOTHING;
+        let mut add = |below: Size| {
+            size.unfolded = size.unfolded.saturating_add(below.unfolded);
+            size.height = size.height.max(below.height + 1);
+        };
+        for (below, child) in children(object) {
+            add(self.visit(format!("{pointer}{below}"), child, depth + 1));
+        }
+        if let Some(Value::String(reference)) = object.get("$ref")
+            && let Some((target, child)) = self.resolve(&pointer, reference)
+        {
+            add(self.visit(target, child, depth + 1));
+        }
+        self.seen.insert(pointer, Seen::Done(size));
+        size
+    }
+
+    fn too_deep(&mut self, pointer: &str) {
+        if !self.flaws.iter().any(|flaw| flaw.kind == FlawKind::Size && flaw.reason.starts_with("schemas lie")) {
+            let reason = format!("schemas lie more than {MAX_DEPTH} deep within each other, references followed");
+            self.flaw(FlawKind::Size, pointer, reason);
+        }
+    }
+
+    /// The keywords that are bounded in themselves.
+    fn words(&mut self, pointer: &str, object: &'a Map<String, Value>) {
+        if let Some(dialect) = object.get("$schema") {
+            let known = dialect.as_str().is_some_and(|uri| uri.trim_end_matches('#') == DRAFT_4);
+            if !known {
+                let reason = format!("{} is not {DRAFT_4}#, the only dialect that is read", shorten(dialect));
+                self.flaw(FlawKind::Form, &format!("{pointer}/$schema"), reason);
+            } else if !pointer.is_empty() {
+                self.flaw(FlawKind::Form, &format!("{pointer}/$schema"), "it belongs to the outermost schema only");
+            }
+        }
+        if object.get("id").is_some_and(Value::is_string) {
+            let reason = "schemas here have no address: leave `id` out and refer to them as `#/definitions/NAME`";
+            self.flaw(FlawKind::Reference, &format!("{pointer}/id"), reason);
+        }
+        let pattern = object.get("pattern").and_then(Value::as_str).map(|text| ("/pattern".to_owned(), text));
+        let names = self::object(object, "patternProperties").into_iter().flat_map(Map::keys);
+        let names = names.map(|name| (format!("/patternProperties/{}", escape(name)), name.as_str()));
+        for (below, text) in pattern.into_iter().chain(names) {
+            self.patterns += 1;
+            let chars = text.chars().count();
+            if chars > MAX_PATTERN_CHARS {
+                let reason = format!("the pattern has {chars} characters; at most {MAX_PATTERN_CHARS} are allowed");
+                self.flaw(FlawKind::Pattern, &format!("{pointer}{below}"), reason);
+            }
+        }
+    }
+
+    /// Where a reference leads: pointer and schema.
+    fn resolve(&mut self, pointer: &str, reference: &str) -> Option<(String, &'a Value)> {
+        let at = format!("{pointer}/$ref");
+        let shown: String = reference.chars().take(120).collect();
+        let Some(fragment) = reference.strip_prefix('#') else {
+            let reason = format!("{shown:?} leads out of the schema; only `#/…` is followed");
+            self.flaw(FlawKind::Reference, &at, reason);
+            return None;
+        };
+        let target = unescape(fragment).filter(|target| target.is_empty() || target.starts_with('/'));
+        let found = target.and_then(|target| Some((self.document.pointer(&target)?, target)));
+        let Some((schema, target)) = found else {
+            self.flaw(FlawKind::Reference, &at, format!("{shown:?} leads nowhere"));
+            return None;
+        };
+        Some((target, schema))
+    }
+}
+
+/// The schemas directly within a schema, with their pointers from it.
+fn children(schema: &Map<String, Value>) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for keyword in ["properties", "patternProperties", "definitions"] {
+        for (name, child) in object(schema, keyword).into_iter().flatten() {
+            found.push((format!("/{keyword}/{}", escape(name)), child));
+        }
+    }
+    for (name, child) in object(schema, "dependencies").into_iter().flatten().filter(|(_, child)| child.is_object()) {
+        found.push((format!("/dependencies/{}", escape(name)), child));
+    }
+    for keyword in ["items", "additionalItems", "additionalProperties", "not"] {
+        if let Some(child) = schema.get(keyword).filter(|child| child.is_object()) {
+            found.push((format!("/{keyword}"), child));
+        }
+    }
+    for keyword in ["items", "allOf", "anyOf", "oneOf"] {
+        for (index, child) in schema.get(keyword).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            found.push((format!("/{keyword}/{index}"), child));
+        }
+    }
+    found
+}
+
+fn object<'a>(schema: &'a Map<String, Value>, keyword: &str) -> Option<&'a Map<String, Value>> {
+    schema.get(keyword).and_then(Value::as_object)
+}
+
+/// A name as a segment of a JSON pointer.
+pub fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// A fragment without percent escapes, as the JSON pointer that it is.
+fn unescape(fragment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(fragment.len());
+    let mut rest = fragment.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn shorten(value: &Value) -> String {
+    value.to_string().chars().take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn first(document: &Value) -> (FlawKind, String) {
+        let flaws = flaws(document);
+        let flaw = flaws.first().unwrap_or_else(|| panic!("{document} has no flaw"));
+        (flaw.kind, flaw.to_string())
+    }
+
+    #[test]
+    fn an_ordinary_schema_has_no_flaw() {
+        let schema = json!({
+            "$schema": "http://json-schema.org/draft-04/schema#",
+            "definitions": {"host": {"type": "string", "pattern": "^[a-z]+$"}},
+            "properties": {"id": {"type": "integer"}, "one": {"$ref": "#/definitions/host"}, "two": {"$ref": "#/definitions/host"}},
+        });
+        assert_eq!(flaws(&schema), []);
+    }
+
+    #[test]
+    fn references_in_a_circle_are_found_however_long_the_circle_is() {
+        let (kind, text) = first(&json!({"properties": {"a": {"$ref": "#/properties/a"}}}));
+        assert_eq!(
+            (kind, text.as_str()),
+            (FlawKind::Reference, "at /properties/a: it refers to itself, directly or through others")
+        );
+        let links: Map<_, _> = (0..20)
+            .map(|n| (format!("d{n}"), json!({"items": {"$ref": format!("#/definitions/d{}", (n + 1) % 20)}})))
+            .collect();
+        assert_eq!(first(&json!({"definitions": links})).0, FlawKind::Reference);
+        assert_eq!(first(&json!({"$ref": "#"})).0, FlawKind::Reference);
+    }
+
+    #[test]
+    fn references_stay_inside() {
+        for reference in ["http://169.254.169.254/", "file:///etc/passwd", "other.json#/a", "//host/a"] {
+            let (kind, text) = first(&json!({"properties": {"a": {"$ref": reference}}}));
+            assert_eq!(kind, FlawKind::Reference);
+            assert!(text.starts_with("at /properties/a/$ref: ") && text.contains("leads out of the schema"), "{text}");
+        }
+        for reference in ["#/nowhere", "#name", "#/%zz"] {
+            assert!(first(&json!({"$ref": reference})).1.ends_with("leads nowhere"));
+        }
+        assert_eq!(first(&json!({"id": "http://elsewhere/"})).0, FlawKind::Reference);
+        assert_eq!(first(&json!({"$schema": "https://json-schema.org/draft/2020-12/schema"})).0, FlawKind::Form);
+    }
+
+    #[test]
+    fn what_unfolds_to_very_much_is_refused() {
+        let doubling: Map<_, _> = (0..30)
+            .map(|n| {
+                let below = json!({"$ref": format!("#/definitions/d{}", n + 1)});
+                (format!("d{n}"), json!({"allOf": [below, below]}))
+            })
+            .chain([("d30".to_owned(), json!({}))])
+            .collect();
+        let (kind, text) = first(&json!({"definitions": doubling}));
+        assert_eq!(
+            (kind, text.as_str()),
+            (FlawKind::Size, "with its references followed it has more than 20000 schemas")
+        );
+    }
+
+    #[test]
+    fn depth_number_and_size_are_bounded() {
+        let deep = (0..70).fold(json!({}), |inner, _| json!({"items": inner}));
+        assert!(first(&deep).1.contains("schemas lie more than 64 deep"));
+        let chain: Map<_, _> = (0..70)
+            .map(|n| (format!("d{n}"), json!({"$ref": format!("#/definitions/d{}", n + 1)})))
+            .chain([("d70".to_owned(), json!({}))])
+            .collect();
+        assert!(first(&json!({"definitions": chain})).1.contains("schemas lie more than 64 deep"));
+        let many: Map<_, _> = (0..6000).map(|n| (format!("p{n}"), json!({}))).collect();
+        assert!(first(&json!({"properties": many})).1.contains("more than 5000 schemas"));
+        let patterns: Map<_, _> = (0..100).map(|n| (format!("p{n}"), json!({"pattern": "a"}))).collect();
+        assert!(first(&json!({"properties": patterns})).1.contains("100 patterns; at most 64"));
+        assert!(first(&json!({"pattern": "a".repeat(2000)})).1.contains("2000 characters; at most 1000"));
+        assert!(first(&json!({"title": "a".repeat(300 << 10)})).1.contains("at most 262144 are allowed"));
+    }
+}
