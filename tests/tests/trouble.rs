@@ -9,6 +9,7 @@ use e2e::{Stage, StageOptions, cluster, plugins};
 use serde_json::{Value, json};
 use watcher_domain::{Audit, AuditId, AuditState, AuditType, Clock as _, Ids as _, Stamps, SystemClock, SystemIds};
 use watcher_simulator::FaultOptions;
+use watcher_store::testing::limit_pages;
 use watcher_store::{Reference, Store, audit, strategy};
 
 fn faults(list: &Value) -> FaultOptions {
@@ -158,5 +159,36 @@ async fn an_audit_whose_message_was_lost_is_found_by_the_sweep() {
     tx.commit().await.unwrap();
     let ended = stage.wait(&format!("/v1/audits/{}", id.0), &["SUCCEEDED", "FAILED"]).await.unwrap();
     assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_nothing_is_lost_or_half_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", folder.path().join("watcher.db").display());
+    let stage =
+        Stage::start(cluster(), StageOptions { database: Some(database), ..StageOptions::default() }).await.unwrap();
+    let plan = stage.plan("basic", &json!({})).await.unwrap();
+    limit_pages(&stage.service.store, 1).await;
+    let mut refusal = None;
+    // What is left of the last page takes a few rows.
+    for _ in 0..1_000 {
+        let body = json!({"audit_type": "EVENT", "goal": "dummy", "strategy": "dummy"});
+        match stage.client.post("/v1/audits", &body).await {
+            Ok(_) => {}
+            Err(error) => {
+                refusal = Some(format!("{error:#}"));
+                break;
+            }
+        }
+    }
+    let refusal = refusal.unwrap();
+    assert!(refusal.contains("503") && refusal.contains("the disk of the database is full"), "{refusal}");
+    let path = format!("/v1/action_plans/{}", plan["uuid"].as_str().unwrap());
+    assert_eq!(stage.client.get(&path, &[]).await.unwrap()["state"], "RECOMMENDED");
+    limit_pages(&stage.service.store, 1_000_000).await;
+    let ended = stage.apply(&plan).await.unwrap();
+    assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
+    assert_eq!(stage.plan("dummy", &json!({})).await.unwrap()["state"], "RECOMMENDED");
     stage.end().await;
 }

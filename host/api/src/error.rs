@@ -79,6 +79,9 @@ pub(crate) enum ApiError {
     /// The database cannot be reached, or is too busy: the same request may do later.
     #[error("The database is temporarily unavailable.")]
     StoreAway(#[source] watcher_store::Error),
+    /// The database takes nothing more until an operator has helped; reading goes on.
+    #[error("The service cannot store anything now: {0}.")]
+    StoreFull(#[source] watcher_store::Error),
     /// The decision engine, whose answer is needed, gave none: the same request may do later.
     #[error("The decision engine cannot answer now.")]
     EngineAway(#[source] crate::state::ProbeError),
@@ -164,7 +167,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, Shape::Routing),
             Self::Version(_) => (StatusCode::NOT_ACCEPTABLE, Shape::Routing),
             Self::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, Shape::Keystone),
-            Self::KeystoneAway { .. } | Self::StoreAway(_) | Self::EngineAway(_) => {
+            Self::KeystoneAway { .. } | Self::StoreAway(_) | Self::StoreFull(_) | Self::EngineAway(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Shape::Fault)
             }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, Shape::Fault),
@@ -194,6 +197,7 @@ impl From<watcher_store::Error> for ApiError {
     fn from(error: watcher_store::Error) -> Self {
         match error {
             watcher_store::Error::Busy(_) | watcher_store::Error::Unreachable(_) => Self::StoreAway(error),
+            watcher_store::Error::Full(_) | watcher_store::Error::ReadOnly(_) => Self::StoreFull(error),
             other => Self::Store(other),
         }
     }

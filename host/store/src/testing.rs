@@ -40,6 +40,16 @@ impl Drop for Backend {
     }
 }
 
+/// Lets a SQLite file grow to so many pages, or not at all if it has more: SQLite reports the next page as it does a full disk.
+///
+/// # Panics
+/// If the database is none of SQLite's.
+pub async fn limit_pages(store: &Store, pages: u32) {
+    let Tx::Sqlite(mut tx) = store.begin().await.unwrap() else { panic!("only a SQLite file has a limit of pages") };
+    sqlx::query(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// A schema of a PostgreSQL database.
 struct Schema {
     server: String,
