@@ -36,8 +36,9 @@ SCENARIOS = [
     "test_data_model",
     "test_execute_skipped_actions.TestExecuteSkippedActionsInstances.test_migrate",
     "test_execute_skipped_actions.TestExecuteSkippedActionsInstances.test_nova_service_state_change",
+    "test_execute_skipped_actions.TestExecuteSkippedActionsInstances.test_resize",
 ]
-SCENARIO_TESTS = 8
+SCENARIO_TESTS = 10
 # How a test of the plugin may take: it waits this long itself.
 PATIENCE_S = 120
 SUMMARY_WIDTH = 160

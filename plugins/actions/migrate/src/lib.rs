@@ -125,14 +125,6 @@ impl Action for Migrate {
             .request("compute", "DELETE", "/servers/{server}/migrations/{migration}")
     }
 
-    fn validate_parameters(parameters: &Parameters) -> Result<(), Failure> {
-        if parameters.destination_node.as_deref() == Some(&parameters.source_node) {
-            let message = format!("Destination node {} is the source node", parameters.source_node);
-            return Err(Failure::input("destination-is-source", message));
-        }
-        Ok(())
-    }
-
     fn pre_condition(
         host: &dyn ActionHost,
         parameters: &Parameters,
@@ -150,6 +142,10 @@ impl Action for Migrate {
             )));
         }
         if let Some(destination) = route.destination {
+            if destination == route.source {
+                let message = format!("Destination node {destination} is the source node");
+                return Err(Failure::input("destination-is-source", message));
+            }
             let service = nova.compute_service(destination)?.ok_or_else(|| {
                 Failure::cloud("destination-not-found", format!("Destination node {destination} not found"))
             })?;

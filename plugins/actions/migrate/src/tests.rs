@@ -21,8 +21,12 @@ fn the_effect_is_the_move() {
 #[test]
 fn the_source_is_no_destination() {
     let there = Parameters { destination_node: Some(SOURCE.to_owned()), ..parameters(MigrationType::Live) };
-    assert_eq!(Migrate::validate_parameters(&there).unwrap_err().code, "destination-is-source");
-    Migrate::validate_parameters(&parameters(MigrationType::Live)).unwrap();
+    let nova = Nova::new();
+    let check = || Migrate::pre_condition(&nova.cloud(), &there, &configuration());
+    assert_eq!(check().unwrap_err().code, "destination-is-source");
+    // An instance that is elsewhere is skipped all the same.
+    nova.edit(|state| state.host = "node_9");
+    assert!(matches!(check().unwrap(), Readiness::Skip(_)));
 }
 
 fn check(nova: &Nova, kind: MigrationType) -> Result<Readiness, Failure> {
