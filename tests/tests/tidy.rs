@@ -16,6 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("openstack", &["domain"]),
     ("collect", &["domain", "cluster", "openstack"]),
     ("registry", &["domain", "store"]),
+    ("signature", &["domain"]),
+    ("artifact", &["domain", "signature"]),
     ("simulator", &["cluster"]),
     ("engine", &["domain", "cluster", "store", "bus"]),
     ("applier", &["domain", "cluster", "store", "bus"]),
@@ -46,6 +48,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("axum", &["api", "simulator", "server"]),
     ("reqwest", &["openstack"]),
+    ("ed25519-dalek", &["signature"]),
+    ("oci-client", &["artifact"]),
     ("anyhow", &["server"]),
 ];
 

@@ -45,9 +45,11 @@ impl Drop for Backend {
 /// # Panics
 /// If the database is none of SQLite's.
 pub async fn limit_pages(store: &Store, pages: u32) {
-    let Tx::Sqlite(mut tx) = store.begin().await.unwrap() else { panic!("only a SQLite file has a limit of pages") };
-    sqlx::query(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
+    let Tx::Sqlite(mut tx) = store.begin().await.expect("a database") else {
+        panic!("only a SQLite file has a limit of pages")
+    };
+    sqlx::query(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *tx).await.expect("a pragma");
+    tx.commit().await.expect("a commit");
 }
 
 /// A schema of a PostgreSQL database.
