@@ -21,3 +21,15 @@ pub(crate) fn host_id(project: &str, host: &str) -> String {
     let digest = Sha256::new().chain_update(project).chain_update(host).finalize();
     hex::encode(&digest[..28])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_of_generated_clusters_belong_to_projects_that_there_are() {
+        let file = watcher_cluster::generate(&watcher_cluster::GenerateOptions::default());
+        let known = [derived_hex("project", "alpha"), derived_hex("project", "beta")];
+        assert!(file.compute.instances.iter().all(|instance| known.contains(instance.project_id.as_ref().unwrap())));
+    }
+}

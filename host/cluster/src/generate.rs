@@ -6,11 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use uuid::{Builder, Uuid};
-use watcher_cluster::file::{ComputeSection, InstanceEntry, MetricsSection, NodeEntry, Traces};
-use watcher_cluster::{ClusterFile, NodeState, NodeStatus};
 
-use crate::ids::derived_hex;
-use crate::number::{float, float_len, whole};
+use crate::file::{ClusterFile, ComputeSection, InstanceEntry, MetricsSection, NodeEntry, Traces};
+use crate::model::{NodeState, NodeStatus};
 
 /// What kind of cluster to make. Every field has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +96,9 @@ const HARDWARE: [Size; 9] = [
     size("", 256, 2048, 64_000, 0),
 ];
 
+/// Owners of instances: ids of the projects `alpha` and `beta` of the simulated cloud.
+const PROJECTS: [&str; 2] = ["7680d83f24204659a25910250da45a92", "c1756c70ec5c41e09b27f2abbcc0b227"];
+
 /// Samples of a trace: one day of 300 s each.
 const TRACE_SAMPLES: usize = 288;
 /// Samples whose mean is the metric.
@@ -116,7 +117,6 @@ pub fn generate(options: &GenerateOptions) -> ClusterFile {
     let mut file =
         ClusterFile { compute: ComputeSection { nodes, ..ComputeSection::default() }, ..ClusterFile::default() };
     let mut use_of = vec![(0.0, 0.0); file.compute.nodes.len()];
-    let projects = [derived_hex("project", "alpha"), derived_hex("project", "beta")];
     let mut instance_series = std::collections::HashMap::new();
     for (index, (flavor, place)) in flavors.iter().zip(&places).enumerate() {
         let entry = InstanceEntry {
@@ -128,7 +128,7 @@ pub fn generate(options: &GenerateOptions) -> ClusterFile {
             disk: flavor.disk_gib,
             state: state(options, &mut random).to_owned(),
             metadata: Map::new(),
-            project_id: Some(projects[random.random_range(0..projects.len())].clone()),
+            project_id: Some(PROJECTS[random.random_range(0..PROJECTS.len())].to_owned()),
             watcher_exclude: false,
             locked: false,
             flavor: Some(flavor.name.to_owned()),
@@ -166,6 +166,26 @@ pub fn generate(options: &GenerateOptions) -> ClusterFile {
     file.metrics = MetricsSection { host: host_metrics(&file.compute.nodes, &use_of), ..file.metrics };
     file.traces = traces.map(|series| Traces { series, instance_series });
     file
+}
+
+/// A count as a float.
+#[expect(clippy::cast_precision_loss, reason = "counts of a cluster are far below 2^53")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn float_len(value: usize) -> f64 {
+    float(value as u64)
+}
+
+/// The integer part of a float; out of range saturates and NaN is 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "truncation and saturation are what is asked for"
+)]
+fn whole(value: f64) -> usize {
+    value as usize
 }
 
 fn uuid(random: &mut ChaCha8Rng) -> Uuid {
@@ -208,10 +228,7 @@ fn nodes(options: &GenerateOptions, flavors: &[&Size], random: &mut ChaCha8Rng) 
     let class = HARDWARE.iter().position(|hardware| float(hardware.memory_mib) >= share).unwrap_or(HARDWARE.len() - 1);
     let mut order: Vec<usize> = (0..options.hosts).collect();
     order.shuffle(random);
-    let count = |percent: f64| {
-        let wanted = whole((float_len(options.hosts) * percent.clamp(0.0, 100.0) / 100.0).round());
-        usize::try_from(wanted).unwrap_or(0)
-    };
+    let count = |percent: f64| whole((float_len(options.hosts) * percent.clamp(0.0, 100.0) / 100.0).round());
     let disabled = count(options.disabled_percent);
     let down = count(options.down_percent).min(options.hosts - disabled);
     let mut nodes: Vec<NodeEntry> = (0..options.hosts)
@@ -317,7 +334,7 @@ fn place(nodes: &mut [NodeEntry], flavors: &[&Size], random: &mut ChaCha8Rng) ->
 }
 
 /// The use of hosts is that of their instances, and a little of their own.
-fn host_metrics(nodes: &[NodeEntry], use_of: &[(f64, f64)]) -> watcher_cluster::file::MetricTable {
+fn host_metrics(nodes: &[NodeEntry], use_of: &[(f64, f64)]) -> crate::file::MetricTable {
     const OWN_CPU_PERCENT: f64 = 0.5;
     const OWN_MEMORY_MIB: f64 = 1024.0;
     nodes
