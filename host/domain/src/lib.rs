@@ -13,7 +13,6 @@ pub mod cloud;
 pub mod efficacy;
 pub mod failure;
 pub mod goal;
-mod grant;
 pub mod id;
 pub mod interval;
 pub mod journal;

@@ -62,6 +62,8 @@ named_enum! {
         DescribeLimit = "describe-limit",
         /// The description is no JSON object.
         DescriptionJson = "description-json",
+        /// The description has a field that nobody reads; a warning.
+        UnknownField = "unknown-field",
         /// A field of the description is missing.
         FieldMissing = "field-missing",
         /// A field of the description has the wrong type.
@@ -284,6 +286,13 @@ impl Report {
     pub fn refuse(&mut self, problem: Problem) {
         self.verdict = Verdict::Refused;
         self.problems.push(problem);
+    }
+
+    /// Adds problems, for each of which the component is refused.
+    pub fn refuse_all(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        for problem in problems {
+            self.refuse(problem);
+        }
     }
 
     /// Whether nothing is wrong.

@@ -12,7 +12,7 @@ use watcher_domain::ports::ComponentSource;
 use watcher_domain::{Digest, PluginKind};
 
 use crate::cache::DiskCache;
-use crate::shape;
+use crate::check::structure;
 use crate::world::{Prepared, Worlds};
 
 /// A component that can be started.
@@ -191,7 +191,10 @@ impl Workshop {
 
     fn compile(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
         let invalid = |error: wasmtime::Error| LoadError::Invalid(vec![format!("it cannot be compiled: {error:#}")]);
-        shape::check(bytes).map_err(|reason| LoadError::Invalid(vec![reason]))?;
+        let problems = structure::check(bytes);
+        if !problems.is_empty() {
+            return Err(LoadError::Invalid(problems.into_iter().map(|problem| problem.message).collect()));
+        }
         let component = Component::from_binary(&self.engine, bytes).map_err(invalid)?;
         self.compiled.fetch_add(1, Ordering::Relaxed);
         if let Ok(compiled) = component.serialize() {

@@ -32,13 +32,13 @@ pub(crate) const BACKTRACE_FRAMES: usize = 256;
 pub(crate) const SLICE_FUEL: u64 = 1_000_000;
 
 /// Memories of one component: one of the guest's own, and those of adapters that other languages bring.
-const MEMORIES_PER_COMPONENT: u32 = 8;
+pub(crate) const MEMORIES_PER_COMPONENT: u32 = 8;
 /// How many memories that nobody uses keep pages, and how many bytes each: what an idle sandbox may hold.
 const WARM_MEMORIES: u32 = 2;
 const WARM_BYTES: usize = 8 << 20;
-const TABLES_PER_COMPONENT: u32 = 32;
-const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
-const TABLE_ELEMENTS: usize = 1 << 18;
+pub(crate) const TABLES_PER_COMPONENT: u32 = 32;
+pub(crate) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+pub(crate) const TABLE_ELEMENTS: usize = 1 << 18;
 
 /// An engine for at most `max_instances` guests at once.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that makes engines")]

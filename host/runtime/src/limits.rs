@@ -29,6 +29,11 @@ impl Memory {
         Self { limit: limits.memory_bytes, used: 0, hit: false }
     }
 
+    /// Bytes at their largest: memories and tables never shrink.
+    pub(crate) const fn used(&self) -> u64 {
+        self.used
+    }
+
     fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>, unit: usize) -> wasmtime::Result<bool> {
         let bytes = |count: usize| u64::try_from(count.saturating_mul(unit)).unwrap_or(u64::MAX);
         let room = self.limit - self.used.min(self.limit);

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use watcher_domain::ports::{PlannerRun, PlannerRunner, RunError};
+use watcher_domain::report::Usage;
 use watcher_domain::{PlannedAction, PluginKind, SolutionAction};
 
 use crate::bindings::planner::watcher::strategy::strategy as wit;
 use crate::call::{Call, Decision, Outside};
+use crate::components::Loaded;
 use crate::output;
 use crate::runtime::{Runtime, aside, declared};
 use crate::strategy::{other_kind, text};
@@ -30,14 +32,26 @@ fn given(action: &SolutionAction) -> wit::SolutionAction {
 impl PlannerRunner for Runtime {
     async fn run_planner(&self, run: PlannerRun) -> Result<Vec<PlannedAction>, RunError> {
         let loaded = self.load_kind(run.digest, PluginKind::Planner).await?;
+        self.planner(&loaded, &run, &mut Usage::default()).await
+    }
+}
+
+impl Runtime {
+    /// Runs `schedule`, and adds what it used.
+    pub(crate) async fn planner(
+        &self,
+        loaded: &Loaded,
+        run: &PlannerRun,
+        usage: &mut Usage,
+    ) -> Result<Vec<PlannedAction>, RunError> {
         let limits = run.limits;
         let configuration = text(&run.configuration);
         let actions = Arc::clone(&run.actions);
         let count = actions.len();
         let actions = aside(count * TYPICAL_BYTES, move || actions.iter().map(given).collect::<Vec<_>>()).await?;
-        let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_planner(&run))));
+        let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_planner(run))));
         let planned = self
-            .run(&loaded, call, limits, |store, loaded| {
+            .run_metered(loaded, call, limits, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Planner(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -50,7 +64,7 @@ impl PlannerRunner for Runtime {
         let parents: usize = planned.iter().map(|planned| planned.parents.len()).sum();
         match aside(parents * size_of::<u32>(), move || output::plan(planned, count, &limits)).await? {
             Ok(plan) => Ok(plan),
-            Err(bad) => Err(self.refused(&loaded, bad).await),
+            Err(bad) => Err(self.refused(loaded, bad).await),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use wasmtime::{Engine, Store};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{Clock, ComponentSource, Ids, RunError};
+use watcher_domain::report::Usage;
 use watcher_domain::{Digest, Limits, PluginKind, SystemClock, SystemIds};
 
 use crate::cache::{Bounds, DiskCache};
@@ -147,14 +148,30 @@ impl Runtime {
         limits: Limits,
         body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send,
     ) -> Result<T, RunError> {
+        self.run_metered(loaded, call, limits, &mut Usage::default(), body).await
+    }
+
+    /// The same, and adds what the call used, however it ended.
+    pub(crate) async fn run_metered<T: Send>(
+        &self,
+        loaded: &Loaded,
+        call: Call,
+        limits: Limits,
+        usage: &mut Usage,
+        body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send,
+    ) -> Result<T, RunError> {
         let _slot = self.slot(loaded, &limits).await?;
         let mut store = Store::new(&self.engine, call);
         limits::apply(&mut store, &limits).map_err(|error| RunError::Host(error.into()))?;
+        let begin = std::time::Instant::now();
         let result = match deadline(&limits) {
             None => Ok(body(&mut store, loaded).await),
             Some(deadline) => tokio::time::timeout_at(deadline, body(&mut store, loaded)).await,
         };
+        usage.fuel += limits.fuel.saturating_sub(store.get_fuel().unwrap_or(limits.fuel));
+        usage.duration_us += u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         let call = store.data_mut();
+        usage.memory_bytes = usage.memory_bytes.max(call.memory.used());
         let describing = matches!(call.outside, Outside::Nothing);
         call.log.close();
         match result {

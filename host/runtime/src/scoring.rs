@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use watcher_domain::PluginKind;
 use watcher_domain::ports::{RunError, ScoringRun, ScoringRunner};
+use watcher_domain::report::Usage;
 
 use crate::call::{Call, Decision, Outside};
+use crate::components::Loaded;
 use crate::output;
 use crate::runtime::{Runtime, aside, declared};
 use crate::strategy::{other_kind, text};
@@ -14,12 +16,24 @@ use crate::world::Prepared;
 impl ScoringRunner for Runtime {
     async fn run_scoring(&self, run: ScoringRun) -> Result<Vec<String>, RunError> {
         let loaded = self.load_kind(run.digest, PluginKind::ScoringEngine).await?;
+        self.scoring(&loaded, &run, &mut Usage::default()).await
+    }
+}
+
+impl Runtime {
+    /// Runs `calculate-scores`, and adds what it used.
+    pub(crate) async fn scoring(
+        &self,
+        loaded: &Loaded,
+        run: &ScoringRun,
+        usage: &mut Usage,
+    ) -> Result<Vec<String>, RunError> {
         let limits = run.limits;
-        let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_scoring(&run))));
-        let (features, configuration) = (run.features, text(&run.configuration));
+        let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_scoring(run))));
+        let (features, configuration) = (run.features.clone(), text(&run.configuration));
         let count = features.len();
         let scores = self
-            .run(&loaded, call, limits, |store, loaded| {
+            .run_metered(loaded, call, limits, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::ScoringEngine(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -33,7 +47,7 @@ impl ScoringRunner for Runtime {
         let bytes = scores.iter().map(String::len).sum();
         match aside(bytes, move || output::scores(scores, count, &limits)).await? {
             Ok(scores) => Ok(scores),
-            Err(bad) => Err(self.refused(&loaded, bad).await),
+            Err(bad) => Err(self.refused(loaded, bad).await),
         }
     }
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use watcher_domain::PluginKind;
 use watcher_domain::ports::{RunError, StrategyOutcome, StrategyRun, StrategyRunner};
+use watcher_domain::report::Usage;
 
 use crate::call::{Call, Decision, Outside};
 use crate::components::Loaded;
@@ -29,10 +30,22 @@ pub(crate) fn other_kind() -> wasmtime::Error {
 impl StrategyRunner for Runtime {
     async fn run_strategy(&self, run: StrategyRun) -> Result<StrategyOutcome, RunError> {
         let loaded = self.load_kind(run.digest, PluginKind::Strategy).await?;
+        self.strategy(&loaded, &run, &mut Usage::default()).await
+    }
+}
+
+impl Runtime {
+    /// Runs `execute`, then `global-efficacy`, and adds what they used.
+    pub(crate) async fn strategy(
+        &self,
+        loaded: &Loaded,
+        run: &StrategyRun,
+        usage: &mut Usage,
+    ) -> Result<StrategyOutcome, RunError> {
         let limits = run.limits;
         let (parameters, configuration) = (text(&run.parameters), text(&run.configuration));
         let decided = self
-            .run(&loaded, call(&loaded, &run), limits, |store, loaded| {
+            .run_metered(loaded, call(loaded, run), limits, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Strategy(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -44,11 +57,11 @@ impl StrategyRunner for Runtime {
         let decided = declared(decided)?;
         let solution = match aside(output::size(&decided), move || output::solution(decided, &limits)).await? {
             Ok(solution) => solution,
-            Err(bad) => return Err(self.refused(&loaded, bad).await),
+            Err(bad) => return Err(self.refused(loaded, bad).await),
         };
         let indicators = solution.efficacy_indicators.clone();
         let sums = self
-            .run(&loaded, call(&loaded, &run), limits, |store, loaded| {
+            .run_metered(loaded, call(loaded, run), limits, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Strategy(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -59,7 +72,7 @@ impl StrategyRunner for Runtime {
             .await?;
         match output::global_efficacy(declared(sums)?, &limits) {
             Ok(global_efficacy) => Ok(StrategyOutcome { solution, global_efficacy }),
-            Err(bad) => Err(self.refused(&loaded, bad).await),
+            Err(bad) => Err(self.refused(loaded, bad).await),
         }
     }
 }

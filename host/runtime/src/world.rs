@@ -14,25 +14,50 @@ use crate::bindings::strategy::StrategyPre;
 use crate::call::Call;
 
 /// An interface that a world offers, with its functions.
-struct Interface {
-    name: &'static str,
-    functions: &'static [&'static str],
+pub(crate) struct Interface {
+    pub(crate) name: &'static str,
+    pub(crate) functions: &'static [&'static str],
+    /// What it lets a plugin do.
+    pub(crate) gives: &'static str,
+    /// Whether what is asked through it has to be granted.
+    pub(crate) needs_grant: bool,
+}
+
+impl Interface {
+    const fn new(name: &'static str, functions: &'static [&'static str], gives: &'static str) -> Self {
+        Self { name, functions, gives, needs_grant: false }
+    }
 }
 
 /// Version of every package of the WIT.
-const VERSION: Version = Version::new(0, 1, 0);
+pub(crate) const VERSION: Version = Version::new(0, 1, 0);
 
-const TYPES: Interface = Interface { name: "watcher:types/types", functions: &[] };
-const LOG: Interface = Interface { name: "watcher:log/log", functions: &["write"] };
-const CLOCK: Interface = Interface { name: "watcher:clock/clock", functions: &["now"] };
-const TIMER: Interface = Interface { name: "watcher:clock/timer", functions: &["sleep"] };
-const RANDOM: Interface = Interface { name: "watcher:random/random", functions: &["bytes", "number"] };
-const METRICS: Interface = Interface { name: "watcher:metrics/metrics", functions: &["statistic", "available"] };
-const SCORING: Interface = Interface { name: "watcher:scoring/engines", functions: &["engines", "calculate-scores"] };
-const REQUESTS: Interface = Interface { name: "watcher:openstack/requests", functions: &["send"] };
-const COMPUTE: Interface = Interface {
-    name: "watcher:cluster/compute",
-    functions: &[
+/// Namespace of every package of the WIT.
+pub(crate) const NAMESPACE: &str = "watcher:";
+
+const TYPES: Interface = Interface::new("watcher:types/types", &[], "names of types, and nothing to call");
+const LOG: Interface = Interface::new("watcher:log/log", &["write"], "writes to the log of the audit or action");
+const CLOCK: Interface =
+    Interface::new("watcher:clock/clock", &["now"], "tells the time of the audit, or of the action's journal");
+const TIMER: Interface = Interface::new("watcher:clock/timer", &["sleep"], "waits");
+const RANDOM: Interface =
+    Interface::new("watcher:random/random", &["bytes", "number"], "random numbers from the recorded seed");
+const METRICS: Interface = Interface::new(
+    "watcher:metrics/metrics",
+    &["statistic", "available"],
+    "asks the configured datasources for statistics of what is in scope",
+);
+const SCORING: Interface =
+    Interface::new("watcher:scoring/engines", &["engines", "calculate-scores"], "asks scoring engines");
+const REQUESTS: Interface = Interface {
+    name: "watcher:openstack/requests",
+    functions: &["send"],
+    gives: "sends the requests that it declares, and that are granted, to services of the cloud",
+    needs_grant: true,
+};
+const COMPUTE: Interface = Interface::new(
+    "watcher:cluster/compute",
+    &[
         "node-count",
         "node-strings",
         "node-integers",
@@ -43,11 +68,14 @@ const COMPUTE: Interface = Interface {
         "instance-flags",
         "placement",
     ],
-};
+    "reads the compute nodes and instances in scope",
+);
 /// The strategy's interface lends its types to the planner's.
-const STRATEGY_TYPES: Interface = Interface { name: "watcher:strategy/strategy", functions: &[] };
+const STRATEGY_TYPES: Interface =
+    Interface::new("watcher:strategy/strategy", &[], "names of types, and nothing to call");
 
-const fn export_of(kind: PluginKind) -> &'static str {
+/// The interface that a kind exports.
+pub(crate) const fn export_of(kind: PluginKind) -> &'static str {
     match kind {
         PluginKind::Strategy => "watcher:strategy/strategy",
         PluginKind::Planner => "watcher:planner/planner",
@@ -56,13 +84,23 @@ const fn export_of(kind: PluginKind) -> &'static str {
     }
 }
 
-const fn offered_to(kind: PluginKind) -> &'static [Interface] {
+/// The interfaces that a kind may import.
+pub(crate) const fn offered_to(kind: PluginKind) -> &'static [Interface] {
     match kind {
         PluginKind::Strategy => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, METRICS, SCORING],
         PluginKind::Planner => &[TYPES, LOG, CLOCK, RANDOM, COMPUTE, STRATEGY_TYPES],
         PluginKind::Action => &[TYPES, LOG, CLOCK, TIMER, RANDOM, REQUESTS],
         PluginKind::ScoringEngine => &[TYPES, LOG, CLOCK, RANDOM],
     }
+}
+
+/// Every package of the WIT, some of them several times.
+pub(crate) fn packages() -> impl Iterator<Item = &'static str> {
+    let names = PluginKind::ALL.iter().flat_map(|&kind| {
+        let offered = offered_to(kind).iter().map(|interface| interface.name);
+        offered.chain([export_of(kind)])
+    });
+    names.filter_map(|name| Some(name.split_once('/')?.0))
 }
 
 /// A component with its imports resolved, ready to be started any number of times.
@@ -184,7 +222,7 @@ impl Worlds {
 }
 
 /// Splits `namespace:package/interface@version`.
-fn split(name: &str) -> (&str, Option<Version>) {
+pub(crate) fn split(name: &str) -> (&str, Option<Version>) {
     match name.split_once('@') {
         Some((interface, version)) => (interface, Version::parse(version).ok()),
         None => (name, None),
@@ -192,7 +230,7 @@ fn split(name: &str) -> (&str, Option<Version>) {
 }
 
 /// Whether a component built against `version` can meet this host: the rule of Cargo, which is also the engine's.
-fn compatible(version: Option<&Version>) -> bool {
+pub(crate) fn compatible(version: Option<&Version>) -> bool {
     let host = VERSION;
     version.is_some_and(|version| {
         version.pre.is_empty() && version.major == host.major && (host.major > 0 || version.minor == host.minor)

@@ -7,6 +7,8 @@
     reason = "each test file uses its part, and a part that fails fails its test"
 )]
 
+pub(crate) mod text;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -105,6 +107,13 @@ impl Bench {
         let digest = self.add("strategies/dummy").await.digest;
         let outcome = self.runtime.run_strategy(strategy_run(digest, dummy_parameters())).await.unwrap();
         assert_eq!(outcome.solution.actions.len(), 3);
+    }
+
+    /// Looks into a component made by a test and makes it available.
+    pub(crate) async fn runtime_digest(&self, bytes: &Arc<[u8]>) -> Digest {
+        let digest = self.runtime.inspect(Arc::clone(bytes)).await.unwrap().digest;
+        self.put(digest, Arc::clone(bytes));
+        digest
     }
 
     /// Makes bytes available under any digest.
@@ -220,7 +229,7 @@ impl Journal for Pages {
 }
 
 pub(crate) fn pattern(method: Method, path: &str) -> RequestPattern {
-    RequestPattern::new("compute", method, path)
+    RequestPattern { service: "compute".to_owned(), method, path: path.to_owned() }
 }
 
 /// A call of an action handler, with a cloud and a journal that the test keeps.

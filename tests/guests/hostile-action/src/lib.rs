@@ -19,6 +19,18 @@ pub struct Parameters {
     /// Method of a request.
     #[serde(default)]
     pub method: String,
+    /// Service of a request; `compute` if empty.
+    #[serde(default)]
+    pub service: String,
+    /// Query of a request.
+    #[serde(default)]
+    pub query: Vec<(String, String)>,
+    /// Body of a request; none if empty.
+    #[serde(default)]
+    pub body: String,
+    /// Microversion of a request; none if empty.
+    #[serde(default)]
+    pub microversion: String,
     /// How long to wait, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,
@@ -28,20 +40,49 @@ pub struct Parameters {
 #[derive(Debug, Default, Deserialize)]
 pub struct Configuration {}
 
+/// Sends whatever the parameters say, past the SDK.
+#[cfg(target_arch = "wasm32")]
+fn send_raw(parameters: &Parameters) -> Result<(), Failure> {
+    use watcher_sdk::bindings::imports::watcher::openstack::requests;
+    let optional = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let request = requests::Request {
+        service_type: parameters.service.clone(),
+        method: parameters.method.clone(),
+        path: parameters.path.clone(),
+        query: parameters.query.clone(),
+        body: optional(&parameters.body),
+        microversion: optional(&parameters.microversion),
+    };
+    match requests::send(&request) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(Failure::plugin(&failure.code, failure.message)),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn send_raw(_: &Parameters) -> Result<(), Failure> {
+    Err(Failure::plugin("not-here", "there is no host outside of the sandbox"))
+}
+
+fn spin() -> ! {
+    let mut number = 1_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_mul(3));
+    }
+}
+
 fn run(host: &dyn ActionHost, parameters: &Parameters) -> Result<(), Failure> {
     let request = Request::new("compute", &parameters.method, parameters.path.as_str());
     match parameters.behaviour.as_str() {
         "send" => host.send(&request).map(drop),
+        "send-raw" => send_raw(parameters),
         "flood-requests" => loop {
             host.send(&request)?;
         },
         "wait" => host.sleep_ms(parameters.duration_ms),
         "wait-then-loop" => {
             host.sleep_ms(parameters.duration_ms)?;
-            let mut number = 1_u64;
-            loop {
-                number = std::hint::black_box(number.wrapping_mul(3));
-            }
+            spin()
         }
         "use-everything" => {
             let (start, number) = (host.now_us(), host.random_number());
@@ -69,6 +110,10 @@ impl Action for Hostile {
             "properties": {
                 "behaviour": text,
                 "path": text,
+                "service": text,
+                "query": {"type": "array"},
+                "body": text,
+                "microversion": text,
                 "method": text,
                 "duration_ms": {"type": "integer", "minimum": 0},
             },

@@ -41,7 +41,7 @@ impl Strategy for Hostile {
             .description("Misbehaves as its parameter says, to show that nothing else suffers.")
             .parameters(json!({
                 "properties": {
-                    "behaviour": {"type": "string"},
+                    "behaviour": {"type": "string", "default": "look-around"},
                     "amount": {"type": "integer", "default": 0, "minimum": 0},
                     "engine": {"type": "string", "default": ""},
                     "features": {"type": "array", "default": []},
