@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Loaded, document, environment};
-use crate::{db, decide, demo, policy, serve, show, simulate, telemetry};
+use crate::{db, decide, demo, plugin, policy, serve, show, simulate, telemetry};
 
 /// Resource optimization for OpenStack, with strategies and actions in a sandbox.
 #[derive(Debug, Parser)]
@@ -47,6 +47,11 @@ pub enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Work with plugins.
+    Plugin(plugin::PluginArgs),
+    /// Check one component for a service that started this process.
+    #[command(name = plugin::CHECK_WORKER, hide = true)]
+    CheckWorker,
     /// Show the configuration.
     Config {
         /// What to show.
@@ -255,6 +260,9 @@ pub struct PolicyCheckArgs {
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::CheckWorker = cli.command {
+        return plugin::check_worker();
+    }
     if let Command::Config { command: ConfigCommand::Document } = cli.command {
         show::print(document().trim_end());
         return Ok(ExitCode::SUCCESS);
@@ -288,7 +296,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Simulator(arguments) => simulate::run(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Demo(arguments) => demo::run(config.clone(), arguments).await,
             Command::Db { command } => db::run(config, command).await.map(|()| ExitCode::SUCCESS),
-            Command::Config { .. } | Command::Policy { .. } => Ok(ExitCode::SUCCESS),
+            Command::Plugin(arguments) => plugin::run(config, arguments).await,
+            Command::Config { .. } | Command::Policy { .. } | Command::CheckWorker => Ok(ExitCode::SUCCESS),
         }
     })
 }
@@ -296,7 +305,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Commands that print their own results log warnings only, unless somebody set a level.
 fn quiet_unless_serving(command: &Command, config: &Config) -> crate::config::LogConfig {
     let mut log = config.log.clone();
-    if log == crate::config::LogConfig::default() && matches!(command, Command::Decide(_) | Command::Demo(_)) {
+    if log == crate::config::LogConfig::default()
+        && matches!(command, Command::Decide(_) | Command::Demo(_) | Command::Plugin(_))
+    {
         "error".clone_into(&mut log.level);
     }
     log

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod demo;
 pub mod keystone;
 pub mod library;
+pub mod plugin;
 pub mod policy;
 pub mod probe;
 pub mod report;

@@ -23,7 +23,8 @@ pub fn runtime(config: &Config, components: Arc<dyn ComponentSource>) -> anyhow:
     Runtime::new(options, components).context("cannot start the sandbox")
 }
 
-fn cache_dir(config: &SandboxConfig) -> anyhow::Result<PathBuf> {
+/// Where compiled components are kept.
+pub fn cache_dir(config: &SandboxConfig) -> anyhow::Result<PathBuf> {
     if !config.cache_dir.is_empty() {
         return Ok(PathBuf::from(&config.cache_dir));
     }
