@@ -58,6 +58,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         arguments: Vec<OsString>,
     },
+    /// Throw made-up plugins at the check of uploads, or made-up requests at the import that sends them
+    Fuzz(fuzz::Options),
     /// Build the plugins and the test guests into target/plugins
     Guests {
         /// Only these packages, as `strategy-dummy`
@@ -90,6 +92,7 @@ fn run(task: Task) -> Result<()> {
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Bench { arguments } => launch::bench(&workspace, &arguments),
         Task::FuzzApi { arguments } => fuzz::api(&workspace, &arguments),
+        Task::Fuzz(options) => fuzz::sandbox(&workspace, &options),
         Task::Guests { packages } => {
             guests::build(&workspace, &packages)?;
             guests::list(&workspace);
