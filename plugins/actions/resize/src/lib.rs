@@ -90,7 +90,7 @@ impl Action for Resize {
             .request("compute", "GET", "/flavors/{flavor}")
             .request("compute", "GET", "/os-migrations")
             .request("compute", "GET", "/servers/{server}")
-            .request_for("compute", "POST", "/servers/{server}/action", &["resize", "confirmResize", "revertResize"])
+            .request("compute", "POST", "/servers/{server}/action")
     }
 
     fn pre_condition(

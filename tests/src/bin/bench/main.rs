@@ -8,6 +8,7 @@ mod engine;
 mod http;
 mod measure;
 mod native;
+mod plugins;
 mod sandbox;
 mod service;
 
@@ -22,6 +23,9 @@ async fn main() -> anyhow::Result<()> {
     let mut table = Table::new();
     if wanted("sandbox") {
         sandbox::run(&mut table).await?;
+    }
+    if wanted("plugins") {
+        plugins::run(&mut table, quick).await?;
     }
     if wanted("decide") {
         decide::run(&mut table, quick).await?;
