@@ -31,6 +31,8 @@ pub struct ApplierOptions {
     pub hostname: String,
     /// How many plans are carried out at once.
     pub max_plans: usize,
+    /// Plans of one project at a time.
+    pub max_project_plans: usize,
     /// How many actions of one plan run at once, where its graph allows it.
     pub max_workers: usize,
     /// How long a claim holds without being renewed.
@@ -51,7 +53,8 @@ impl Default for ApplierOptions {
     fn default() -> Self {
         Self {
             hostname: "localhost".to_owned(),
-            max_plans: 2,
+            max_plans: 4,
+            max_project_plans: 2,
             max_workers: 4,
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),

@@ -5,7 +5,7 @@ use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::{
-    ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, Timestamp,
+    ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, ProjectId, Timestamp,
 };
 use watcher_store::{Lease, action, action_plan, strategy};
 
@@ -101,6 +101,12 @@ impl Applier {
             }
             Some(Err(error)) => self.give_up(&claimed, &error).await,
         }
+    }
+
+    /// The project whose plan it is.
+    pub(crate) async fn owner_of(&self, id: ActionPlanId) -> Result<Option<ProjectId>, watcher_store::Error> {
+        let mut tx = self.store.read().await?;
+        Ok(action_plan::get(&mut tx, id).await?.and_then(|plan| plan.value.project_id))
     }
 
     /// Lets the lease lapse at once, so that nobody waits for its end.

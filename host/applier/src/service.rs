@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use watcher_bus::{Control, Received, Role, Work};
+use watcher_bus::{Control, FairPermits, Received, Role, Work};
 use watcher_domain::ActionPlanId;
 use watcher_store::action_plan;
 
@@ -18,7 +17,7 @@ const SWEEP_LIMIT: u32 = 100;
 /// An applier at work.
 pub struct Service {
     applier: Arc<Applier>,
-    permits: Arc<Semaphore>,
+    permits: Arc<FairPermits>,
     running: Arc<Mutex<HashMap<ActionPlanId, CancellationToken>>>,
     tasks: TaskTracker,
 }
@@ -26,7 +25,7 @@ pub struct Service {
 impl Service {
     /// A service over an applier.
     pub fn new(applier: Arc<Applier>) -> Self {
-        let permits = Arc::new(Semaphore::new(applier.options.max_plans.max(1)));
+        let permits = FairPermits::new(applier.options.max_plans, applier.options.max_project_plans);
         Self { applier, permits, running: Arc::default(), tasks: TaskTracker::new() }
     }
 
@@ -96,9 +95,13 @@ impl Service {
             (Arc::clone(&self.applier), Arc::clone(&self.permits), Arc::clone(&self.running));
         let shutdown = shutdown.clone();
         self.tasks.spawn(async move {
-            if let Some(Ok(_permit)) = shutdown.run_until_cancelled(permits.acquire()).await
-                && let Err(error) = Box::pin(applier.run_plan(id, stop, &shutdown)).await
-            {
+            let permit = async { Ok(permits.acquire(applier.owner_of(id).await?).await) };
+            let ran = match shutdown.run_until_cancelled(permit).await {
+                Some(Ok(_permit)) => Box::pin(applier.run_plan(id, stop, &shutdown)).await,
+                Some(Err(error)) => Err(error),
+                None => Ok(()),
+            };
+            if let Err(error) = ran {
                 tracing::error!(
                     action_plan.id = %id,
                     error = &error as &dyn std::error::Error,

@@ -1,9 +1,10 @@
-//! Requests to services of a cloud, which of them are well-formed, and which are granted.
+//! Requests to services of a cloud, and which of them are well-formed. Which are granted: [`Grant`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::grant::{Grant, RequestPattern};
 use crate::state::named_enum;
 
 named_enum! {
@@ -139,7 +140,7 @@ impl CloudRequest {
     }
 }
 
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
@@ -158,45 +159,4 @@ pub struct CloudResponse {
     pub headers: Vec<(String, String)>,
     /// Body text.
     pub body: String,
-}
-
-/// A kind of request that a plugin asks for, or may send.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestPattern {
-    /// Service type.
-    pub service: String,
-    /// Method.
-    pub method: Method,
-    /// Path; a segment `{name}` stands for any one segment.
-    pub path: String,
-}
-
-impl RequestPattern {
-    /// Whether a well-formed request is of this kind.
-    pub fn matches(&self, request: &CloudRequest) -> bool {
-        if self.service != request.service_type || self.method != request.method {
-            return false;
-        }
-        let (mut pattern, mut path) = (self.path.split('/'), request.path.split('/'));
-        loop {
-            match (pattern.next(), path.next()) {
-                (None, None) => return true,
-                (Some(want), Some(have))
-                    if want == have || (want.starts_with('{') && want.ends_with('}') && !have.is_empty()) => {}
-                _ => return false,
-            }
-        }
-    }
-}
-
-/// What a project lets a plugin do in its cloud.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Grant(pub Vec<RequestPattern>);
-
-impl Grant {
-    /// Whether the request may be sent.
-    pub fn allows(&self, request: &CloudRequest) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(request))
-    }
 }

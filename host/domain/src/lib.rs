@@ -13,6 +13,7 @@ pub mod cloud;
 pub mod efficacy;
 pub mod failure;
 pub mod goal;
+mod grant;
 pub mod id;
 pub mod interval;
 pub mod journal;

@@ -155,6 +155,12 @@ impl Engine {
         Ok(())
     }
 
+    /// The project whose audit it is.
+    pub(crate) async fn owner_of(&self, id: AuditId) -> Result<Option<ProjectId>, watcher_store::Error> {
+        let mut tx = self.store.read().await?;
+        Ok(audit::get(&mut tx, id).await?.and_then(|audit| audit.value.project_id))
+    }
+
     fn new_lease(&self, now: Timestamp) -> Lease {
         Lease { owner: self.worker, hostname: self.options.hostname.clone(), until: now + self.options.lease, term: 0 }
     }

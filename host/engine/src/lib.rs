@@ -35,6 +35,8 @@ pub struct EngineOptions {
     pub hostname: String,
     /// How many audits run at once.
     pub max_audit_workers: usize,
+    /// Audits of one project at a time.
+    pub max_project_audit_workers: usize,
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// How often rows are looked for whose message was lost.
@@ -59,7 +61,8 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             hostname: "localhost".to_owned(),
-            max_audit_workers: 2,
+            max_audit_workers: 4,
+            max_project_audit_workers: 2,
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),
             continuous_audit_interval: Duration::from_secs(10),

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use watcher_bus::{Control, Received, Role, Work};
+use watcher_bus::{Control, FairPermits, Received, Role, Work};
 use watcher_domain::AuditId;
 
 use crate::Engine;
@@ -19,7 +19,7 @@ const MOST_WAITING: usize = 1000;
 /// A decision engine at work.
 pub struct Service {
     engine: Arc<Engine>,
-    permits: Arc<Semaphore>,
+    permits: Arc<FairPermits>,
     running: Arc<Mutex<HashMap<AuditId, CancellationToken>>>,
     ended: Arc<Notify>,
     tasks: TaskTracker,
@@ -28,7 +28,8 @@ pub struct Service {
 impl Service {
     /// A service over an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        let permits = Arc::new(Semaphore::new(engine.options.max_audit_workers.max(1)));
+        let options = &engine.options;
+        let permits = FairPermits::new(options.max_audit_workers, options.max_project_audit_workers);
         Self { engine, permits, running: Arc::default(), ended: Arc::default(), tasks: TaskTracker::new() }
     }
 
@@ -92,10 +93,11 @@ impl Service {
         let (engine, permits, running, ended) =
             (Arc::clone(&self.engine), Arc::clone(&self.permits), Arc::clone(&self.running), Arc::clone(&self.ended));
         self.tasks.spawn(async move {
-            let permit = token.run_until_cancelled(permits.acquire()).await;
-            let ran = match permit {
+            let permit = async { Ok(permits.acquire(engine.owner_of(id).await?).await) };
+            let ran = match token.run_until_cancelled(permit).await {
                 Some(Ok(_permit)) => Box::pin(engine.run_audit(id, &token)).await,
-                Some(Err(_)) | None => Ok(()),
+                Some(Err(error)) => Err(error),
+                None => Ok(()),
             };
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             match ran {

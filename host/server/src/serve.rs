@@ -106,6 +106,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         options: EngineOptions {
             hostname: hostname.clone(),
             max_audit_workers: config.decision_engine.max_audit_workers,
+            max_project_audit_workers: config.decision_engine.max_project_audit_workers,
             lease: Duration::from_secs(config.decision_engine.lease_s),
             sweep_interval: seconds(config.decision_engine.sweep_interval_s),
             continuous_audit_interval: seconds(config.decision_engine.continuous_audit_interval_s),
@@ -128,6 +129,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         options: ApplierOptions {
             hostname,
             max_plans: config.applier.max_plans,
+            max_project_plans: config.applier.max_project_plans,
             max_workers: config.applier.max_workers,
             lease: Duration::from_secs(config.applier.lease_s),
             sweep_interval: seconds(config.applier.sweep_interval_s),

@@ -77,7 +77,8 @@ impl From<KeyId> for String {
 }
 
 /// The public half of a key. Shown and stored as the base64 of its 32 bytes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
@@ -126,6 +127,20 @@ impl FromStr for PublicKey {
             VerifyingKey::from_bytes(&bytes).map_err(|_| InvalidKey::Public)?
         };
         if key.is_weak() { Err(InvalidKey::Weak) } else { Ok(Self(key)) }
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = InvalidKey;
+
+    fn try_from(text: String) -> Result<Self, InvalidKey> {
+        text.parse()
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> Self {
+        key.to_string()
     }
 }
 

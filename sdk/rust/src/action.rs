@@ -124,8 +124,19 @@ impl ActionDescription {
             service: service.to_owned(),
             method: method.to_owned(),
             path: path.to_owned(),
+            actions: Vec::new(),
         });
         self
+    }
+
+    /// Adds a request whose body says by its only member what is to be done, as Nova's server actions: which members it will have. Who grants it sees them.
+    #[must_use]
+    pub fn request_for(self, service: &str, method: &str, path: &str, actions: &[&str]) -> Self {
+        let mut described = self.request(service, method, path);
+        if let Some(pattern) = described.requests.last_mut() {
+            pattern.actions = actions.iter().map(|&action| action.to_owned()).collect();
+        }
+        described
     }
 }
 
@@ -138,6 +149,9 @@ pub struct RequestPattern {
     pub method: String,
     /// Path; a segment `{name}` stands for any one segment.
     pub path: String,
+    /// Only members that the body may have, if not any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<String>,
 }
 
 /// What an action does to the cluster data model.

@@ -229,7 +229,7 @@ impl Journal for Pages {
 }
 
 pub(crate) fn pattern(method: Method, path: &str) -> RequestPattern {
-    RequestPattern { service: "compute".to_owned(), method, path: path.to_owned() }
+    RequestPattern::new("compute", method, path)
 }
 
 /// A call of an action handler, with a cloud and a journal that the test keeps.

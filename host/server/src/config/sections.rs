@@ -98,7 +98,9 @@ section! {
     /// Audits.
     DecisionEngineConfig {
         /// How many audits run at once.
-        max_audit_workers: usize = 2, in 1..=1000;
+        max_audit_workers: usize = 4, in 1..=1000;
+        /// How many audits of one project run at once. Fewer than all leave room for other projects, whatever one of them runs.
+        max_project_audit_workers: usize = 2, in 1..=1000;
         /// How long a claim holds without being renewed, in seconds.
         lease_s: u64 = 60, in 3..=86_400;
         /// How often rows are looked for whose message was lost, in seconds.
@@ -116,7 +118,9 @@ section! {
     /// Action plans.
     ApplierConfig {
         /// How many plans are carried out at once.
-        max_plans: usize = 2, in 1..=1000;
+        max_plans: usize = 4, in 1..=1000;
+        /// How many plans of one project are carried out at once.
+        max_project_plans: usize = 2, in 1..=1000;
         /// How many actions of one plan run at once.
         max_workers: usize = 4, in 1..=1000;
         /// How long a claim holds without being renewed, in seconds.

@@ -120,7 +120,7 @@ impl Action for Migrate {
             .request("compute", "GET", "/os-services")
             .request("compute", "GET", "/os-migrations")
             .request("compute", "GET", "/servers/{server}")
-            .request("compute", "POST", "/servers/{server}/action")
+            .request_for("compute", "POST", "/servers/{server}/action", &["os-migrateLive", "migrate", "confirmResize", "revertResize"])
             .request("compute", "GET", "/servers/{server}/migrations")
             .request("compute", "DELETE", "/servers/{server}/migrations/{migration}")
     }

@@ -90,7 +90,7 @@ impl Action for Resize {
             .request("compute", "GET", "/flavors/{flavor}")
             .request("compute", "GET", "/os-migrations")
             .request("compute", "GET", "/servers/{server}")
-            .request("compute", "POST", "/servers/{server}/action")
+            .request_for("compute", "POST", "/servers/{server}/action", &["resize", "confirmResize", "revertResize"])
     }
 
     fn pre_condition(
