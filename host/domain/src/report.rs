@@ -261,6 +261,17 @@ pub struct Report {
     pub warnings: Vec<Problem>,
 }
 
+/// Most problems that a report lists; whoever makes more of them has enough to mend.
+pub const MAX_PROBLEMS: usize = 200;
+/// Longest text of a problem, in characters: names of a component may be long.
+pub const MAX_PROBLEM_CHARS: usize = 4_000;
+
+fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_PROBLEM_CHARS) {
+        text.truncate(end);
+    }
+}
+
 impl Report {
     /// A report that found nothing yet.
     pub fn new(digest: Digest, size_bytes: u64) -> Self {
@@ -282,10 +293,13 @@ impl Report {
         }
     }
 
-    /// Adds a problem, for which the component is refused.
-    pub fn refuse(&mut self, problem: Problem) {
+    /// Adds a problem, for which the component is refused. Long texts are cut, and what is beyond [`MAX_PROBLEMS`] is not listed.
+    pub fn refuse(&mut self, mut problem: Problem) {
         self.verdict = Verdict::Refused;
-        self.problems.push(problem);
+        if self.problems.len() < MAX_PROBLEMS {
+            [&mut problem.at, &mut problem.message, &mut problem.expected].into_iter().for_each(cut);
+            self.problems.push(problem);
+        }
     }
 
     /// Adds problems, for each of which the component is refused.
@@ -352,10 +366,12 @@ mod tests {
             message: "sockets are never offered".to_owned(),
             expected: String::new(),
         };
-        report.refuse(problem);
+        report.refuse(problem.clone());
         assert!(!report.accepted());
         let text = serde_json::to_string(&report).unwrap();
         assert!(text.contains(r#""verdict":"refused""#) && text.contains(r#""code":"import""#), "{text}");
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+        report.refuse_all(vec![Problem { message: "é".repeat(9_000), ..problem }; 500]);
+        assert_eq!((report.problems.len(), report.problems[1].message.chars().count()), (200, 4_000));
     }
 }

@@ -272,6 +272,23 @@ async fn components_within_components_bring_no_code() {
 }
 
 #[tokio::test]
+async fn names_without_end_do_not_make_reports_without_end() {
+    let long = "a".repeat(20_000);
+    let imports: Vec<String> = (0..400).map(|n| format!("(import \"n{n}-{long}\" (func))")).collect();
+    let imports = imports.concat();
+    let text = format!(
+        "(component {imports} (instance $exports) (export \"watcher:planner/planner@0.1.0\" (instance $exports)))"
+    );
+    let found = problems(wat::parse_str(text).unwrap()).await;
+    assert_eq!(found.len(), 200);
+    assert!(found.iter().all(|problem| problem.message.len() < 1_000), "{:?}", found[0]);
+    let many: Vec<String> = (0..600).map(|n| format!("(import \"n{n}\" (func))")).collect();
+    let many = many.concat();
+    let found = problems(wat::parse_str(format!("(component {many})")).unwrap()).await;
+    assert_eq!(found[0].message, "it has 600 imports and exports of the component; at most 500 are allowed");
+}
+
+#[tokio::test]
 async fn ten_thousand_calls_of_imports_are_served_and_one_more_than_allowed_is_not() {
     let bench = Bench::new();
     let digest = bench.add("guests/hostile-strategy").await.digest;

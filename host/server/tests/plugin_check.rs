@@ -64,11 +64,11 @@ fn a_good_plugin_is_accepted_with_a_report_that_reads_well() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     for line in [
-        "  strategy       vm_workload_consolidation ",
-        "  built against  watcher:cluster 0.1.0 (served)\n",
-        "  imports        watcher:cluster/compute@0.1.0: reads the compute nodes and instances in scope\n",
+        "  strategy            vm_workload_consolidation ",
+        "  built against       version 0.1.0 (served) of watcher:clock, watcher:cluster, ",
+        "  imports             watcher:cluster/compute@0.1.0: reads the compute nodes and instances in scope\n",
         " actions, with a generated cluster of 20 hosts and 120 instances; ",
-        "  deterministic  execute gave the same bytes twice\n",
+        "  deterministic       execute gave the same bytes twice\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in\n{text}");
     }

@@ -55,6 +55,13 @@ pub(crate) fn examine(bytes: &[u8]) -> Border {
     border
 }
 
+/// Longest name that is looked at. Every name that means something here is shorter.
+const NAME_CHARS: usize = 200;
+
+fn cut(name: &str) -> String {
+    name.chars().take(NAME_CHARS).collect()
+}
+
 fn names(bytes: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
     let mut names = Names::default();
     let mut depth = 0_usize;
@@ -68,7 +75,7 @@ fn names(bytes: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
                     // A type is no capability.
                     if !matches!(import.ty, ComponentTypeRef::Type(_)) {
                         let interface = matches!(import.ty, ComponentTypeRef::Instance(_));
-                        names.imports.push((import.name.name.to_owned(), interface));
+                        names.imports.push((cut(import.name.name), interface));
                     }
                 }
             }
@@ -76,7 +83,7 @@ fn names(bytes: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
                 for export in section {
                     let export = export?;
                     let interface = export.kind == ComponentExternalKind::Instance;
-                    names.exports.push((export.name.name.to_owned(), interface));
+                    names.exports.push((cut(export.name.name), interface));
                 }
             }
             _ => {}
@@ -151,7 +158,7 @@ impl Border {
             let known =
                 PluginKind::ALL.iter().flat_map(|&kind| world::offered_to(kind)).find(|known| known.name == plain);
             self.imports.push(Import {
-                name: name.chars().take(200).collect(),
+                name: name.clone(),
                 gives: known.map(|known| known.gives.to_owned()).unwrap_or_default(),
                 needs_grant: known.is_some_and(|known| known.needs_grant),
                 offered: offered.is_some() && *interface && compatible(version.as_ref()),

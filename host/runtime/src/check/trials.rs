@@ -100,7 +100,8 @@ impl Probe {
                     Ok(effects) => effects,
                     Err(bad) => return Err(runtime.refused(loaded, bad).await),
                 };
-                Ok(answer(&json!(effects), format!("{} effects", effects.len())))
+                let summary = format!("{} effect{}", effects.len(), if effects.len() == 1 { "" } else { "s" });
+                Ok(answer(&json!(effects), summary))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The report of a check as text for people.
 
 use watcher_domain::plugin::{Description, Specifics};
-use watcher_domain::report::{Determinism, Problem, Report, Trial, TrialOutcome, Usage};
+use watcher_domain::report::{Determinism, Problem, Report, Trial, TrialOutcome, Usage, WitPackage};
 
 /// The report, with a last line that says what came of it.
 pub(super) fn text(report: &Report, file: &str) -> String {
@@ -12,10 +12,7 @@ pub(super) fn text(report: &Report, file: &str) -> String {
     } else if let Some(kind) = report.kind {
         text.pair("kind", kind.as_str());
     }
-    for package in &report.wit {
-        let fits = if package.compatible { "served" } else { "not served" };
-        text.pair("built against", &format!("{} {} ({fits})", package.package, package.needed));
-    }
+    text.packages(&report.wit);
     for import in &report.imports {
         let gives = if import.gives.is_empty() { "not offered" } else { &import.gives };
         let grant = if import.needs_grant { "; has to be granted" } else { "" };
@@ -48,13 +45,30 @@ pub(super) fn text(report: &Report, file: &str) -> String {
 struct Text(String);
 
 impl Text {
+    /// One line. What a plugin says about itself or its failures does not steer the terminal.
     fn line(&mut self, line: &str) {
-        self.0.push_str(line);
+        self.0.extend(line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
         self.0.push('\n');
     }
 
     fn pair(&mut self, name: &str, value: &str) {
-        self.line(&format!("  {name:<14} {value}"));
+        self.line(&format!("  {name:<19} {value}"));
+    }
+
+    /// Packages of one version in one line.
+    fn packages(&mut self, packages: &[WitPackage]) {
+        let mut versions: Vec<(&str, bool, Vec<&str>)> = Vec::new();
+        for package in packages {
+            let found = versions.iter_mut().find(|(v, fits, _)| *v == package.needed && *fits == package.compatible);
+            match found {
+                Some((_, _, names)) => names.push(&package.package),
+                None => versions.push((&package.needed, package.compatible, vec![&package.package])),
+            }
+        }
+        for (version, fits, names) in versions {
+            let fits = if fits { "served" } else { "not served" };
+            self.pair("built against", &format!("version {version} ({fits}) of {}", names.join(", ")));
+        }
     }
 
     fn description(&mut self, report: &Report, description: &Description) {
@@ -144,13 +158,14 @@ mod tests {
         report.refuse(Problem {
             code: ProblemCode::Import,
             at: "wasi:sockets/tcp@0.2.0".to_owned(),
-            message: "it imports wasi:sockets/tcp@0.2.0: sockets are never offered".to_owned(),
+            message: "it imports wasi:sockets/tcp@0.2.0: sockets\u{1b}[2J are never offered".to_owned(),
             expected: "watcher:metrics/metrics".to_owned(),
         });
         let text = text(&report, "a.wasm");
         assert!(text.starts_with("a.wasm: sha256:0101"), "{text}");
         assert!(text.contains("1 234 567 bytes\n"));
         assert!(text.contains("problem import at wasi:sockets/tcp@0.2.0\n    it imports "));
+        assert!(text.contains("sockets\u{fffd}[2J are"), "{text}");
         assert!(text.ends_with("    expected: watcher:metrics/metrics\nrefused: 1 problem\n"), "{text}");
         assert_eq!((duration(999), duration(12_345), duration(2_500_000)).0, "999 µs");
         assert_eq!(duration(12_345), "12.3 ms");
