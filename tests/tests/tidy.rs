@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "collect",
             "domain",
             "engine",
+            "guest-build",
             "openstack",
             "registry",
             "runtime",
@@ -40,6 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sdk", &[]),
+    ("guest-build", &[]),
 ];
 
 /// Crates that only one room may know.
@@ -50,7 +52,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("reqwest", &["openstack"]),
     ("ed25519-dalek", &["signature"]),
     ("oci-client", &["artifact"]),
-    ("anyhow", &["server"]),
+    ("anyhow", &["server", "guest-build"]),
 ];
 
 fn root() -> PathBuf {

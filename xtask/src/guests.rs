@@ -4,25 +4,23 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
+use watcher_guest_build::compile::Modules;
+use watcher_guest_build::progress::Step;
+use watcher_guest_build::toolchain::{self, WasmToolchain};
+use watcher_guest_build::{component, files};
 
 use crate::{
-    component,
-    manifest::{self, Entry, Manifest},
-    process,
-    progress::Step,
-    toolchain::{self, TARGET, WasmToolchain},
+    manifest::{Entry, Manifest},
     workspace::{Guest, Workspace},
 };
 
 /// Builds the guests of these packages, all of them when none is named, and returns how many there are.
 pub(crate) fn build(workspace: &Workspace, packages: &[String]) -> Result<usize> {
     let guests = select(&workspace.guests, packages)?;
-    let toolchain = toolchain::ensure(&workspace.target)?;
+    let toolchain = toolchain::ensure(&workspace.target.join("wasm-toolchain"))?;
     let step = Step::start("plugins");
     match build_with(workspace, &toolchain, &guests, packages.is_empty(), &step) {
         Ok(changed) => {
@@ -89,12 +87,12 @@ fn build_with(
         match component {
             Ok(component) => {
                 let path = Path::new(guest.kind.folder()).join(&guest.name).with_extension("wasm");
-                changed += usize::from(manifest::replace(&folder.join(&path), &component)?);
+                changed += usize::from(files::replace(&folder.join(&path), &component)?);
                 manifest.set(Entry {
                     path,
                     kind: guest.kind.folder().to_owned(),
                     name: guest.name.clone(),
-                    digest: manifest::digest(&component),
+                    digest: files::digest(&component),
                     bytes: u64::try_from(component.len())?,
                 });
             }
@@ -118,48 +116,15 @@ fn compile(
     guests: &[Guest],
     step: &Step,
 ) -> Result<BTreeMap<String, PathBuf>> {
-    let mut cargo = process::cargo();
-    cargo
-        .args(["build", "--profile", "guest", "--target", TARGET, "--message-format", "json-render-diagnostics"])
-        .current_dir(&workspace.root)
-        // A folder of its own: another compiler would otherwise throw out the results of the first.
-        .env("CARGO_TARGET_DIR", workspace.target.join("guests"))
-        .env("CARGO_TERM_PROGRESS_WHEN", "never");
-    for guest in guests {
-        cargo.args(["-p", &guest.package]);
-    }
-    flags(&mut cargo, workspace, toolchain);
-    toolchain.apply(&mut cargo);
-    let messages = process::run_behind(step, &mut cargo)?;
-    Ok(modules_in(&messages))
-}
-
-/// Whatever flags the user has for the host are not for guests, and no component carries the paths of this machine.
-fn flags(cargo: &mut Command, workspace: &Workspace, toolchain: &WasmToolchain) {
-    let home = std::env::home_dir().unwrap_or_default();
-    let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-    let flags: Vec<String> = [(cargo_home, "/cargo"), (workspace.root.clone(), "/watcher")]
-        .iter()
-        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
-        .chain(toolchain.identity())
-        .collect();
-    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-}
-
-fn modules_in(messages: &[u8]) -> BTreeMap<String, PathBuf> {
-    let mut modules = BTreeMap::new();
-    for line in messages.split(|&byte| byte == b'\n') {
-        let Ok(message) = serde_json::from_slice::<Message>(line) else { continue };
-        if message.reason != "compiler-artifact" || !message.target.kind.iter().any(|kind| kind == "cdylib") {
-            continue;
-        }
-        let module = message.filenames.into_iter().find(|file| file.extension().is_some_and(|kind| kind == "wasm"));
-        // The target is named as the package, with underscores.
-        if let Some(module) = module {
-            modules.insert(message.target.name.replace('_', "-"), module);
-        }
-    }
-    modules
+    let packages: Vec<String> = guests.iter().map(|guest| guest.package.clone()).collect();
+    let modules = Modules {
+        folder: &workspace.root,
+        packages: &packages,
+        profile: "guest",
+        target: &workspace.target.join("guests"),
+        remap: &[(workspace.root.clone(), "/watcher")],
+    };
+    modules.compile(toolchain, step)
 }
 
 /// Removes components of guests that are gone.
@@ -184,20 +149,6 @@ fn lock(folder: &Path) -> Result<File> {
     Ok(lock)
 }
 
-#[derive(Deserialize)]
-struct Message {
-    reason: String,
-    target: Target,
-    #[serde(default)]
-    filenames: Vec<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,20 +156,6 @@ mod tests {
 
     fn guest(package: &str) -> Guest {
         Guest { kind: Kind::Strategies, name: "dummy".to_owned(), package: package.to_owned(), has_module: true }
-    }
-
-    #[test]
-    fn modules_are_found_in_cargos_messages() {
-        let messages = br#"{"reason":"compiler-artifact","target":{"name":"serde","kind":["lib"]},"filenames":["/t/libserde.rlib"]}
-{"reason":"build-script-executed","package_id":"x"}
-{"reason":"compiler-artifact","target":{"name":"strategy_dummy","kind":["cdylib","rlib"]},"filenames":["/t/strategy_dummy.wasm","/t/libstrategy_dummy.rlib"]}
-{"reason":"build-finished","success":true}
-"#;
-        let modules = modules_in(messages);
-        assert_eq!(
-            modules.into_iter().collect::<Vec<_>>(),
-            [("strategy-dummy".to_owned(), "/t/strategy_dummy.wasm".into())]
-        );
     }
 
     #[test]

@@ -1,26 +1,23 @@
 //! `cargo xtask`: everything that is done in this workspace beyond plain Cargo, without anything installed beforehand.
 
 mod background;
-mod component;
 mod conformance;
-mod debian;
 mod fuzz;
 mod guests;
 mod launch;
 mod manifest;
 mod preflight;
-mod process;
-mod progress;
+mod reference;
 mod services;
 mod settings;
 mod test;
-mod toolchain;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use watcher_guest_build::{debian, process, progress};
 
 use workspace::Workspace;
 
@@ -66,6 +63,12 @@ enum Task {
         #[arg(value_name = "PACKAGE")]
         packages: Vec<String>,
     },
+    /// Write docs/plugins/reference.md from the WIT
+    Reference {
+        /// Only say whether it is as it should be
+        #[arg(long)]
+        check: bool,
+    },
     /// Run a program with the services and settings that tests find, as in `cargo xtask with-services psql …`
     WithServices {
         /// The program and its arguments
@@ -98,6 +101,7 @@ fn run(task: Task) -> Result<()> {
             guests::list(&workspace);
             Ok(())
         }
+        Task::Reference { check } => reference::run(&workspace, check),
         Task::WithServices { program } => test::with_services(&workspace, &program),
     }
 }

@@ -1,4 +1,4 @@
-//! The environment variables that `cargo xtask` listens to, each with its meaning, in one place.
+//! The environment variables that `cargo xtask` listens to, each with its meaning; those of building guests are in [`watcher_guest_build::settings`].
 
 use std::{
     env,
@@ -6,25 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Cargo itself; set by Cargo for everything that it runs.
-pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-/// The active compiler: `RUSTC`, else `rustc` in `PATH`.
-pub(crate) fn rustc() -> OsString {
-    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
-}
-
-/// `WASM_TOOLCHAIN_MODE`: which compiler builds the plugins; see [`crate::toolchain::Mode`].
-pub(crate) fn wasm_toolchain_mode() -> Option<OsString> {
-    env::var_os("WASM_TOOLCHAIN_MODE")
-}
-
-/// `WASM_TOOLCHAIN_CACHE`: where a private WebAssembly compiler is kept, default `target/wasm-toolchain`.
-pub(crate) fn wasm_toolchain_cache(target_directory: &Path) -> PathBuf {
-    env::var_os("WASM_TOOLCHAIN_CACHE").map_or_else(|| target_directory.join("wasm-toolchain"), PathBuf::from)
-}
+pub(crate) use watcher_guest_build::settings::{cargo, find_in_path, is_executable};
 
 /// `WATCHER_POSTGRESQL_BIN`: the folder with `initdb` and `postgres`, for installations in unusual places.
 pub(crate) fn postgresql_bin() -> Option<PathBuf> {
@@ -60,16 +42,4 @@ pub(crate) fn is_set(name: &str) -> bool {
 /// The C compiler that crates with C code (SQLite, ring, zstd) will use: `CC`, else `cc`.
 pub(crate) fn c_compiler() -> OsString {
     env::var_os("CC").unwrap_or_else(|| "cc".into())
-}
-
-/// The first executable file called `name` in `PATH`.
-pub(crate) fn find_in_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-/// Whether this is a file that somebody may execute.
-pub(crate) fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

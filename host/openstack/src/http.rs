@@ -13,6 +13,7 @@ use watcher_domain::Failure;
 use watcher_domain::cloud::CloudResponse;
 
 use crate::error::Error;
+use crate::transfer::Body;
 
 /// How long and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +143,7 @@ pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// JSON text.
-    pub(crate) body: Option<Bytes>,
+    pub(crate) body: Option<Body>,
 }
 
 /// The client.

@@ -12,6 +12,7 @@ mod http;
 mod keystone;
 pub mod plain;
 pub mod session;
+pub mod transfer;
 pub mod validator;
 
 pub use catalog::Interface;
@@ -20,4 +21,5 @@ pub use error::{Error, UnknownService};
 pub use http::{Answer, HttpLimits};
 pub use plain::PlainService;
 pub use session::{Session, SessionOptions};
+pub use transfer::{File, Progress};
 pub use validator::{TokenError, TokenValidator, ValidToken, ValidatorOptions};

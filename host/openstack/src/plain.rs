@@ -3,8 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 use watcher_domain::Failure;
@@ -14,6 +13,8 @@ use watcher_domain::ports::CloudRequests;
 use crate::catalog::{base, join};
 use crate::error::Error;
 use crate::http::{Answer, Http, HttpLimits, Outgoing};
+use crate::session::{add_microversion, body};
+use crate::transfer::File;
 
 /// Sends every request, whatever service type it names, to one address, without a token.
 pub struct PlainService {
@@ -41,12 +42,27 @@ impl PlainService {
     }
 
     async fn request(&self, request: &CloudRequest) -> Result<Answer, Error> {
+        self.exchange(request, None, self.http.limits.max_response_bytes).await
+    }
+
+    /// Sends a request, with a file in place of its body if one is given. The answer may have any status and any content, up to
+    /// `max_bytes`.
+    pub async fn transfer(
+        &self,
+        request: &CloudRequest,
+        file: Option<File>,
+        max_bytes: usize,
+    ) -> Result<Answer, Error> {
+        self.exchange(request, file, max_bytes).await
+    }
+
+    async fn exchange(&self, request: &CloudRequest, file: Option<File>, max_bytes: usize) -> Result<Answer, Error> {
         request.check()?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let body = request.body.as_ref().map(|text| Bytes::from(text.clone()));
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = body(&mut headers, request, file);
+        if let Some(version) = &request.microversion {
+            add_microversion(&mut headers, &request.service_type, version);
         }
         let outgoing = Outgoing {
             method: Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or(Method::GET),
@@ -55,7 +71,7 @@ impl PlainService {
             body,
         };
         let limits = self.http.limits;
-        let outcome = self.http.send(outgoing, limits.max_response_bytes).await;
+        let outcome = self.http.send(outgoing, max_bytes).await;
         outcome.map_err(|trouble| trouble.of(&request.service_type, &self.url, limits.timeout))
     }
 }

@@ -21,6 +21,7 @@ use crate::credentials::{Credentials, Secret};
 use crate::error::{Error, UnknownService};
 use crate::http::{Answer, Http, HttpLimits, Outgoing, Trouble};
 use crate::keystone::TokenBody;
+use crate::transfer::{Body, File};
 
 /// What a session needs to know.
 #[derive(Debug, Clone)]
@@ -68,6 +69,8 @@ pub(crate) struct ServiceToken {
     renew_at: DateTime<Utc>,
     /// Which login it came from.
     login: u64,
+    /// What it is for, if that is a project.
+    project_id: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -158,16 +161,43 @@ impl Session {
     /// As [`Self::request`], with another limit for the answer.
     pub async fn request_up_to(&self, request: &CloudRequest, max_bytes: usize) -> Result<Answer, Error> {
         request.check()?;
+        self.exchange(request, None, max_bytes).await
+    }
+
+    /// Sends a request, with a file in place of its body if one is given. The answer may have any status and any content, up to
+    /// `max_bytes`.
+    pub async fn transfer(
+        &self,
+        request: &CloudRequest,
+        file: Option<File>,
+        max_bytes: usize,
+    ) -> Result<Answer, Error> {
+        request.check()?;
+        self.exchange(request, file, max_bytes).await
+    }
+
+    /// Id of the project that the token is for; none for one that is for a domain or the whole system.
+    pub async fn project_id(&self) -> Result<Option<String>, Error> {
+        Ok(self.token(None).await?.project_id.clone())
+    }
+
+    async fn exchange(&self, request: &CloudRequest, file: Option<File>, max_bytes: usize) -> Result<Answer, Error> {
         let mut token = self.token(None).await?;
-        let mut answer = self.send_with(&token, request, max_bytes).await?;
+        let mut answer = self.send_with(&token, request, file.clone(), max_bytes).await?;
         if answer.status == 401 {
             token = self.token(Some(token.login)).await?;
-            answer = self.send_with(&token, request, max_bytes).await?;
+            answer = self.send_with(&token, request, file, max_bytes).await?;
         }
         Ok(answer)
     }
 
-    async fn send_with(&self, token: &ServiceToken, request: &CloudRequest, max_bytes: usize) -> Result<Answer, Error> {
+    async fn send_with(
+        &self,
+        token: &ServiceToken,
+        request: &CloudRequest,
+        file: Option<File>,
+        max_bytes: usize,
+    ) -> Result<Answer, Error> {
         let endpoint = token.catalog.endpoint(&request.service_type).ok_or_else(|| {
             Error::UnknownService(Box::new(UnknownService {
                 service: request.service_type.clone(),
@@ -182,10 +212,7 @@ impl Session {
         if let Some(version) = &request.microversion {
             add_microversion(&mut headers, &request.service_type, version);
         }
-        let body = request.body.as_ref().map(|text| Bytes::from(text.clone()));
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
+        let body = body(&mut headers, request, file);
         let outgoing = Outgoing {
             method: Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or(Method::GET),
             url: join(endpoint, &request.path, &request.query),
@@ -246,7 +273,7 @@ impl Session {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let url = join(&self.auth_url, "/auth/tokens", &[]);
-        let outgoing = Outgoing { method: Method::POST, url, headers, body: Some(body) };
+        let outgoing = Outgoing { method: Method::POST, url, headers, body: Some(Body::Json(body)) };
         let answer =
             self.http.send(outgoing, MAX_KEYSTONE_BYTES).await.map_err(|trouble| self.keystone_trouble(trouble))?;
         match answer.status {
@@ -272,7 +299,8 @@ impl Session {
         let life = token.expires_at - token.issued_at.unwrap_or(began);
         let renew_at = began + (life - RENEW_BEFORE.min(life / 5)).max(TimeDelta::zero());
         tracing::debug!(keystone = %self.auth_url, who = self.credentials.who(), "logged in");
-        Ok(ServiceToken { value, catalog: Catalog::new(&token.catalog, &self.selection), renew_at, login })
+        let project_id = token.project.as_ref().map(|project| project.id.clone());
+        Ok(ServiceToken { value, catalog: Catalog::new(&token.catalog, &self.selection), renew_at, login, project_id })
     }
 
     /// Asks Keystone about somebody's token.
@@ -328,7 +356,23 @@ impl Session {
     }
 }
 
-fn add_microversion(headers: &mut HeaderMap, service_type: &str, version: &str) {
+/// What a request carries: the file, or else its own body. Says in the headers what it is.
+pub(crate) fn body(headers: &mut HeaderMap, request: &CloudRequest, file: Option<File>) -> Option<Body> {
+    let body = match file {
+        Some(file) => Body::File(file),
+        None => Body::Json(Bytes::from(request.body.clone()?)),
+    };
+    let content_type = match &body {
+        Body::Json(_) => Ok(HeaderValue::from_static("application/json")),
+        Body::File(file) => HeaderValue::from_str(&file.content_type),
+    };
+    if let Ok(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    Some(body)
+}
+
+pub(crate) fn add_microversion(headers: &mut HeaderMap, service_type: &str, version: &str) {
     let service = match service_type {
         "volumev3" | "block-storage" | "block-store" => "volume",
         other => other,

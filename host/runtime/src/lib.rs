@@ -19,6 +19,7 @@ mod engine;
 mod handler;
 mod inspect;
 mod limits;
+mod measure;
 mod nearest;
 mod output;
 mod planner;

@@ -47,7 +47,7 @@ pub enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
-    /// Work with plugins.
+    /// Write, build, check, try and share plugins.
     Plugin(plugin::PluginArgs),
     /// Check one component for a service that started this process.
     #[command(name = plugin::CHECK_WORKER, hide = true)]

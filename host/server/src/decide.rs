@@ -1,6 +1,6 @@
 //! `watcher-host decide`: strategy and planner in the sandbox, on a saved cluster, without any service.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
-use watcher_cluster::{AuditScope, ClusterDataModel, ClusterFile};
+use watcher_cluster::{AuditScope, ClusterFile};
 use watcher_collect::FileDatasource;
 use watcher_domain::ports::{ActionRunner, Clock, Inspection, Scoring};
 use watcher_domain::{PluginKind, SystemClock};
@@ -19,6 +19,7 @@ use watcher_runtime::Runtime;
 use crate::cli::DecideArgs;
 use crate::config::Config;
 use crate::library::{Library, plugins_dir, read_component, read_components};
+use crate::predict::Prediction;
 use crate::report::{ActionReport, Report};
 use crate::show::print;
 use crate::simulate::read_cluster;
@@ -32,12 +33,30 @@ pub struct Bench {
 }
 
 /// One decision to be made.
-struct Case {
-    file: ClusterFile,
-    strategy: Inspection,
-    parameters: Map<String, Value>,
-    scope: AuditScope,
-    seed: u64,
+pub struct Case {
+    /// The cluster.
+    pub file: ClusterFile,
+    /// Who decides.
+    pub strategy: Inspection,
+    /// Who orders the actions; the one that the strategy prefers, if none.
+    pub planner: Option<Inspection>,
+    /// Parameters, without defaults.
+    pub parameters: Map<String, Value>,
+    /// What of the cluster is looked at.
+    pub scope: AuditScope,
+    /// Seed of the strategy's random numbers.
+    pub seed: u64,
+}
+
+/// What was decided, and what would come of it.
+#[derive(Default)]
+pub struct Outcome {
+    /// The report.
+    pub report: Report,
+    /// The cluster in scope.
+    pub before: Prediction,
+    /// The same after the plan, as the handlers predict it.
+    pub after: Prediction,
 }
 
 /// Decides on one cluster and prints the plan, or on many cases and writes one report each.
@@ -45,7 +64,7 @@ pub async fn run(config: &Config, arguments: DecideArgs) -> anyhow::Result<ExitC
     let bench = Bench::load(config).await?;
     let plugin = match &arguments.plugin {
         None => None,
-        Some(path) => Some(bench.add(path).await?),
+        Some(path) => Some(bench.add_strategy(path).await?),
     };
     if let Some(dir) = &arguments.report_dir {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make folder {}", dir.display()))?;
@@ -53,7 +72,7 @@ pub async fn run(config: &Config, arguments: DecideArgs) -> anyhow::Result<ExitC
     }
     let path = arguments.cluster.clone().context("--cluster FILE is missing")?;
     let case = bench.case(&path, &arguments, plugin.as_ref())?;
-    let report = bench.decide(case).await;
+    let report = bench.decide(case).await.report;
     if let Some(path) = &arguments.report {
         report.write(path)?;
     }
@@ -105,15 +124,21 @@ impl Bench {
         self.library.find(kind, name)
     }
 
-    async fn add(&self, path: &Path) -> anyhow::Result<Inspection> {
-        let inspection = self.library.add(self.runtime.as_ref(), path, read_component(path)?).await?;
+    /// Adds a component that is not installed; it hides an installed one of its kind and name.
+    pub async fn add(&self, path: &Path) -> anyhow::Result<Inspection> {
+        self.library.add(self.runtime.as_ref(), path, read_component(path)?).await
+    }
+
+    async fn add_strategy(&self, path: &Path) -> anyhow::Result<Inspection> {
+        let inspection = self.add(path).await?;
         if inspection.kind != PluginKind::Strategy {
             bail!("plugin {} is a {}, not a strategy", path.display(), inspection.kind);
         }
         Ok(inspection)
     }
 
-    fn strategy(&self, name: &str) -> anyhow::Result<Inspection> {
+    /// A strategy by name.
+    pub fn strategy(&self, name: &str) -> anyhow::Result<Inspection> {
         self.library.find(PluginKind::Strategy, name).with_context(|| {
             format!("there is no strategy {name}; there are {}", self.library.names(PluginKind::Strategy).join(", "))
         })
@@ -125,7 +150,7 @@ impl Bench {
         for path in &arguments.case {
             let name = path.file_stem().with_context(|| format!("{} has no file name", path.display()))?;
             let report = match self.case(path, arguments, plugin) {
-                Ok(case) => self.decide(case).await,
+                Ok(case) => self.decide(case).await.report,
                 Err(error) => {
                     Report { audit_state: "FAILED".to_owned(), error: Some(format!("{error:#}")), ..Report::default() }
                 }
@@ -153,26 +178,29 @@ impl Bench {
             (None, None) => bail!("--strategy NAME is missing, and {} names none", path.display()),
         };
         let seed = arguments.seed.or(file.seed).unwrap_or(0);
-        Ok(Case { file, strategy, parameters, scope, seed })
+        Ok(Case { file, strategy, planner: None, parameters, scope, seed })
     }
 
-    async fn decide(&self, case: Case) -> Report {
-        let mut report = Report {
+    /// Decides. What went wrong is in the report.
+    pub async fn decide(&self, case: Case) -> Outcome {
+        let report = Report {
             strategy: case.strategy.description.name.clone(),
             parameters: case.parameters.clone(),
             ..Report::default()
         };
-        match self.try_decide(case, &mut report).await {
-            Ok(()) => "SUCCEEDED".clone_into(&mut report.audit_state),
+        let mut outcome = Outcome { report, ..Outcome::default() };
+        match self.try_decide(case, &mut outcome).await {
+            Ok(()) => "SUCCEEDED".clone_into(&mut outcome.report.audit_state),
             Err(error) => {
-                "FAILED".clone_into(&mut report.audit_state);
-                report.error = Some(error.to_string());
+                "FAILED".clone_into(&mut outcome.report.audit_state);
+                outcome.report.error = Some(error.to_string());
             }
         }
-        report
+        outcome
     }
 
-    async fn try_decide(&self, case: Case, report: &mut Report) -> Result<(), AuditError> {
+    async fn try_decide(&self, case: Case, outcome: &mut Outcome) -> Result<(), AuditError> {
+        let Outcome { report, before, after } = outcome;
         let mut watch = Stopwatch::default();
         let model = case.file.model().map_err(|error| AuditError::Observe(watcher_collect::refused(&error)))?;
         let model = Arc::new(case.scope.apply(model).map_err(AuditError::Scope)?);
@@ -194,9 +222,9 @@ impl Bench {
         watch.lap(report, "decide");
         Self::describe(report, &decided);
         let name = &input.strategy.strategy()?.planner;
-        let planner = self
-            .library
-            .find(PluginKind::Planner, name)
+        let planner = case
+            .planner
+            .or_else(|| self.library.find(PluginKind::Planner, name))
             .ok_or_else(|| AuditError::NoPlugin { kind: "planner", name: name.clone() })?;
         let plan = decision::plan(self.runtime.as_ref(), &self.resolve(planner), &input, &decided.solution).await?;
         watch.lap(report, "plan");
@@ -212,13 +240,15 @@ impl Bench {
                 status_message: None,
             });
         }
-        report.placement_after = self.predict(&model, report).await?;
+        *before = Prediction::new(&model);
+        *after = self.predict(before.clone(), report).await?;
+        report.placement_after.clone_from(&after.placement);
         watch.lap(report, "predict");
         Ok(())
     }
 
     /// Every scoring engine of the library.
-    fn scoring(&self) -> Result<Scoring, AuditError> {
+    pub fn scoring(&self) -> Result<Scoring, AuditError> {
         let names = self.library.names(PluginKind::ScoringEngine);
         let found = names.iter().filter_map(|name| self.library.find(PluginKind::ScoringEngine, name));
         let engines = found.filter_map(|engine| self.resolve(engine).scoring_engine().transpose());
@@ -229,7 +259,8 @@ impl Bench {
         })
     }
 
-    fn resolve(&self, inspection: Inspection) -> Resolved {
+    /// A component with what the operator configured for it.
+    pub fn resolve(&self, inspection: Inspection) -> Resolved {
         let configured = wiring::plugin_configuration(&self.config);
         let key = (inspection.kind, inspection.description.name.clone());
         Resolved {
@@ -252,9 +283,8 @@ impl Bench {
         report.global_efficacy = decided.global_efficacy.iter().map(|sum| json!(sum)).collect();
     }
 
-    /// Where instances would be after the plan, by what the handlers say about their actions.
-    async fn predict(&self, model: &ClusterDataModel, report: &Report) -> Result<BTreeMap<String, String>, AuditError> {
-        let mut placement = placement(model);
+    /// The cluster after the plan, by what the handlers say about their actions.
+    async fn predict(&self, mut cluster: Prediction, report: &Report) -> Result<Prediction, AuditError> {
         let mut handlers: HashMap<&str, watcher_domain::Digest> = HashMap::new();
         for action in &report.actions {
             if !handlers.contains_key(action.action_type.as_str()) {
@@ -271,24 +301,12 @@ impl Bench {
                 .describe_effect(handlers[action.action_type.as_str()], action.input_parameters.clone())
                 .await
                 .map_err(|source| AuditError::Plan { planner: action.action_type.clone(), source })?;
-            for effect in effects {
-                if effect["kind"] == "move-instance"
-                    && let (Some(instance), Some(host)) = (effect["instance"].as_str(), effect["destination"].as_str())
-                {
-                    placement.insert(instance.to_owned(), host.to_owned());
-                }
+            for effect in &effects {
+                cluster.apply(effect);
             }
         }
-        Ok(placement)
+        Ok(cluster)
     }
-}
-
-/// Host name of every placed instance, by UUID.
-pub fn placement(model: &ClusterDataModel) -> BTreeMap<String, String> {
-    let compute = &model.compute;
-    let hostname = |instance| compute.node_of(instance).map(|node| compute.nodes()[node].hostname.clone());
-    let placed = compute.instances().iter().enumerate();
-    placed.filter_map(|(row, instance)| Some((instance.uuid.clone(), hostname(row)?))).collect()
 }
 
 /// Measures the steps of a report.

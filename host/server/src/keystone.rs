@@ -4,13 +4,26 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use watcher_domain::{Clock, Ids};
-use watcher_openstack::{Credentials, DomainName, ProjectName, Scope, Secret, Session, SessionOptions, UserName};
+use watcher_openstack::{
+    Credentials, DomainName, HttpLimits, ProjectName, Scope, Secret, Session, SessionOptions, UserName,
+};
 
 use crate::config::KeystoneConfig;
 
 /// A session of the user that the configuration names; nothing is sent yet.
 pub fn session(config: &KeystoneConfig, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> anyhow::Result<Arc<Session>> {
+    session_within(config, HttpLimits::default(), clock, ids)
+}
+
+/// The same with other times and sizes.
+pub fn session_within(
+    config: &KeystoneConfig,
+    limits: HttpLimits,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+) -> anyhow::Result<Arc<Session>> {
     let mut options = SessionOptions::new(config.auth_url.clone(), credentials(config)?);
+    options.limits = limits;
     options.region = Some(config.region_name.clone()).filter(|region| !region.is_empty());
     options.interface = config.interface.parse().context("keystone.interface")?;
     options.endpoint_overrides.clone_from(&config.endpoint_override);

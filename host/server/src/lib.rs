@@ -12,6 +12,7 @@ pub mod keystone;
 pub mod library;
 pub mod plugin;
 pub mod policy;
+pub mod predict;
 pub mod probe;
 pub mod report;
 pub mod serve;

@@ -28,10 +28,15 @@ pub fn cache_dir(config: &SandboxConfig) -> anyhow::Result<PathBuf> {
     if !config.cache_dir.is_empty() {
         return Ok(PathBuf::from(&config.cache_dir));
     }
+    user_cache().context("there is no place for compiled components: set sandbox.cache_dir, or HOME")
+}
+
+/// This program's folder in the user's cache.
+pub fn user_cache() -> anyhow::Result<PathBuf> {
     let base = variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
-        .context("there is no place for compiled components: set sandbox.cache_dir, or HOME")?;
+        .context("neither XDG_CACHE_HOME nor HOME is set")?;
     Ok(base.join("watcher-host"))
 }
 

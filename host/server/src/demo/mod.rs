@@ -2,7 +2,7 @@
 
 mod client;
 mod progress;
-mod table;
+pub mod table;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -8,10 +8,10 @@ use crate::report::Report;
 use crate::show::print;
 
 /// Where instances are, and which hosts are enabled.
-type Cluster<'a> = (&'a BTreeMap<String, String>, &'a BTreeSet<String>);
+pub type Cluster<'a> = (&'a BTreeMap<String, String>, &'a BTreeSet<String>);
 
 /// Prints what the plan changed.
-pub(super) fn show(file: &ClusterFile, before: Cluster<'_>, after: Cluster<'_>, report: &Report) {
+pub fn show(file: &ClusterFile, before: Cluster<'_>, after: Cluster<'_>, report: &Report) {
     let (b, a) = (Figures::of(file, before), Figures::of(file, after));
     let moved = after.0.iter().filter(|(uuid, host)| before.0.get(*uuid) != Some(host)).count();
     print(&format!("\n{:32}{:>12}{:>12}", "", "before", "after"));

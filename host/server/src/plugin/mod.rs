@@ -1,7 +1,15 @@
-//! `watcher-host plugin`: work with plugins.
+//! `watcher-host plugin`: write, build, check, try and share plugins.
 
+pub mod bench;
+pub mod build;
 mod check;
+pub mod client;
+pub mod new;
 mod report;
+pub mod sdk;
+pub mod table;
+pub mod templates;
+pub mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,8 +42,19 @@ pub struct PluginArgs {
 /// Commands for plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
+    /// Make the project of a new plugin, which builds, tests and runs as it is.
+    New(new::NewArgs),
+    /// Build a project's component.
+    Build(build::BuildArgs),
     /// Check a component as the service does when it is uploaded. Fails if it would be refused.
     Check(CheckArgs),
+    /// Run a component in the sandbox and show what it does: the plan, the cluster after it, the phases of an action, scores.
+    Test(test::TestArgs),
+    /// Measure what a strategy or planner uses against the size of the cluster.
+    Bench(bench::BenchArgs),
+    /// What the service does with plugins.
+    #[command(flatten)]
+    Client(client::Client),
 }
 
 /// Arguments of `plugin check`.
@@ -55,7 +74,14 @@ pub struct CheckArgs {
 /// Runs a command.
 pub async fn run(config: &Config, arguments: PluginArgs) -> anyhow::Result<ExitCode> {
     match arguments.command {
+        PluginCommand::New(arguments) => new::run(&arguments).map(|()| ExitCode::SUCCESS),
+        PluginCommand::Build(arguments) => {
+            tokio::task::spawn_blocking(move || build::run(&arguments)).await?.map(|()| ExitCode::SUCCESS)
+        }
         PluginCommand::Check(arguments) => check::run(config, arguments).await,
+        PluginCommand::Test(arguments) => Box::pin(test::run(config, arguments)).await,
+        PluginCommand::Bench(arguments) => Box::pin(bench::run(config, arguments)).await,
+        PluginCommand::Client(client) => Box::pin(client::run(client)).await,
     }
 }
 
@@ -83,4 +109,59 @@ pub fn worker_of(config: &Config, program: PathBuf) -> anyhow::Result<Worker> {
     let program = if running && itself.exists() { itself } else { program };
     let sandbox = RuntimeOptions { cache_dir: wiring::cache_dir(&config.sandbox)?, ..RuntimeOptions::default() };
     Ok(Worker::new(WorkerOptions::new(program, vec![CHECK_WORKER.into()], &sandbox)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_asks_the_service_takes_its_address() {
+        for command in
+            ["push x.wasm", "list", "share calm p", "grant calm --all", "quota", "set calm --visibility shared"]
+        {
+            let words = ["watcher-host", "plugin"].into_iter().chain(command.split(' '));
+            Cli::try_parse_from(words.chain(["--url", "http://127.0.0.1:1", "--json"])).unwrap();
+        }
+        assert!(Cli::try_parse_from(["watcher-host", "plugin", "grant", "calm"]).is_err());
+    }
+
+    /// Words of a line as a shell takes them apart, without a comment.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quote = None;
+        for letter in line.chars() {
+            match (quote, letter) {
+                (None, '\'' | '"') => quote = Some(letter),
+                (Some(open), _) if open == letter => quote = None,
+                (None, '#') if words.last().is_some_and(String::is_empty) => break,
+                (None, ' ') => words.push(String::new()),
+                _ => words.last_mut().unwrap().push(letter),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_command_of_the_documents_is_one() {
+        let documents = concat!(
+            include_str!("../../../../docs/plugins/tutorial.md"),
+            include_str!("../../../../docs/plugins/actions.md"),
+            include_str!("../../../../docs/plugins/checking.md"),
+        );
+        let commands: Vec<_> = documents.lines().filter(|line| line.starts_with("watcher-host ")).collect();
+        assert!(commands.len() > 20, "{commands:?}");
+        for command in commands {
+            let parsed = Cli::try_parse_from(words(command));
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
 }

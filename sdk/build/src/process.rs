@@ -33,7 +33,7 @@ const ABOUT_THIS_CRATE: [&str; 8] = [
 ];
 
 /// `program` with the environment that it would have had without `cargo run` in between.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let about_this_crate =
@@ -46,13 +46,13 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// The same Cargo that runs this program.
-pub(crate) fn cargo() -> Command {
+pub fn cargo() -> Command {
     command(settings::cargo())
 }
 
 /// Runs the program, shows its stderr as notes of the step and returns its stdout. Its stderr is printed in full when
 /// it fails.
-pub(crate) fn run_behind(step: &Step, command: &mut Command) -> Result<Vec<u8>> {
+pub fn run_behind(step: &Step, command: &mut Command) -> Result<Vec<u8>> {
     let shown = shown(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot run {shown}"))?;
@@ -82,7 +82,7 @@ pub(crate) fn run_behind(step: &Step, command: &mut Command) -> Result<Vec<u8>> 
 }
 
 /// Runs the program with the terminal to itself.
-pub(crate) fn run_openly(command: &mut Command) -> Result<()> {
+pub fn run_openly(command: &mut Command) -> Result<()> {
     let shown = shown(command);
     let mut child = command.spawn().with_context(|| format!("cannot run {shown}"))?;
     let _current = Current::set(child.id());
@@ -94,13 +94,13 @@ pub(crate) fn run_openly(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a short program and returns its stdout, or `None` when it is missing or fails.
-pub(crate) fn ask(command: &mut Command) -> Option<String> {
+pub fn ask(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Runs a short program without showing anything; its exit status is the answer.
-pub(crate) fn succeeds(command: &mut Command) -> bool {
+pub fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -110,7 +110,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 /// Asks the program in the foreground to end; nothing happens when there is none.
-pub(crate) fn stop_current() {
+pub fn stop_current() {
     if let Some(pid) = *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) {
         // Gone already is as good as stopped.
         let _ = kill(pid, Signal::SIGTERM);

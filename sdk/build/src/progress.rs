@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// One step of work that a person may have to wait for.
-pub(crate) struct Step {
+pub struct Step {
     name: String,
     started: Instant,
     spinner: Option<ProgressBar>,
@@ -21,7 +21,7 @@ pub(crate) struct Step {
 
 impl Step {
     /// Announces the step and starts its clock.
-    pub(crate) fn start(name: impl Into<String>) -> Self {
+    pub fn start(name: impl Into<String>) -> Self {
         let name = name.into();
         let spinner = io::stderr().is_terminal().then(|| {
             let spinner = ProgressBar::new_spinner().with_prefix(name.clone());
@@ -39,7 +39,7 @@ impl Step {
     }
 
     /// Shows what the step is doing at the moment.
-    pub(crate) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         let text = text.trim();
         if text.is_empty() {
             return;
@@ -53,7 +53,7 @@ impl Step {
     }
 
     /// Prints a sentence that stays on the screen.
-    pub(crate) fn say(&self, text: &str) {
+    pub fn say(&self, text: &str) {
         match &self.spinner {
             Some(spinner) => spinner.suspend(|| eprintln!("    {text}")),
             None => eprintln!("    {text}"),
@@ -61,12 +61,12 @@ impl Step {
     }
 
     /// Ends the step well; `detail` says in a few words what came of it.
-    pub(crate) fn done(self, detail: &str) -> Duration {
+    pub fn done(self, detail: &str) -> Duration {
         self.end("✓", detail)
     }
 
     /// Ends the step badly; the caller reports the error itself.
-    pub(crate) fn failed(self) -> Duration {
+    pub fn failed(self) -> Duration {
         self.end("✗", "failed")
     }
 
@@ -81,7 +81,7 @@ impl Step {
 }
 
 /// A duration as people say it: `0.4 s`, `12.3 s`, `2 min 05 s`.
-pub(crate) fn seconds(duration: Duration) -> String {
+pub fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
     if whole >= 60 {
         format!("{} min {:02} s", whole / 60, whole % 60)

@@ -2,7 +2,7 @@
 //! what their WIT world says.
 //!
 //! The active toolchain serves when it has the target. Otherwise, on Debian, the archive's own compiler is unpacked
-//! under `target/wasm-toolchain/<version>` and the standard library is built once with it; nothing is installed, and
+//! into a folder per version (in this workspace `target/wasm-toolchain/<version>`) and the standard library is built once with it; nothing is installed, and
 //! rustup's toolchains stay as they are unless `WASM_TOOLCHAIN_MODE=rustup` asks for it.
 
 use std::{
@@ -18,20 +18,20 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     debian::{self, Apt},
-    manifest, process,
+    files, process,
     progress::Step,
     settings,
 };
 
 /// The target of every plugin.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The first `rustc-web` whose source package brings the vendored crates that the standard library is built from.
 const OLDEST_USABLE: [u32; 3] = [1, 96, 0];
 
 /// Where the compiler may come from: the value of `WASM_TOOLCHAIN_MODE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// The active toolchain when it has the target, else Debian's compiler. The default.
     Auto,
     /// Only the active toolchain.
@@ -44,17 +44,24 @@ pub(crate) enum Mode {
 
 /// The compiler that builds the plugins.
 #[derive(Debug)]
-pub(crate) enum WasmToolchain {
+pub enum WasmToolchain {
     /// The active one.
     Active,
     /// One of our own, next to the build results.
-    Private { rustc: PathBuf, linker: PathBuf, standard_library: String },
+    Private {
+        /// The compiler.
+        rustc: PathBuf,
+        /// The linker, which the compiler does not bring.
+        linker: PathBuf,
+        /// Digest of its standard library.
+        standard_library: String,
+    },
 }
 
 impl WasmToolchain {
     /// A compiler flag that differs between standard libraries. Cargo knows compilers by their version only: it would mix
     /// crates that were built against two builds of the same library, which the compiler then refuses.
-    pub(crate) fn identity(&self) -> Option<String> {
+    pub fn identity(&self) -> Option<String> {
         match self {
             Self::Active => None,
             Self::Private { standard_library, .. } => Some(format!("--cfg=standard_library=\"{standard_library}\"")),
@@ -62,7 +69,7 @@ impl WasmToolchain {
     }
 
     /// Makes a Cargo command use this compiler.
-    pub(crate) fn apply(&self, cargo: &mut Command) {
+    pub fn apply(&self, cargo: &mut Command) {
         if let Self::Private { rustc, linker, .. } = self {
             cargo.env("RUSTC", rustc).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
@@ -91,7 +98,9 @@ impl Mode {
 }
 
 /// Finds a compiler, or makes one, which takes some minutes the first time.
-pub(crate) fn ensure(target_directory: &Path) -> Result<WasmToolchain> {
+///
+/// A compiler of our own is kept in `cache`, unless `WASM_TOOLCHAIN_CACHE` names another folder.
+pub fn ensure(cache: &Path) -> Result<WasmToolchain> {
     let mode = Mode::from_settings()?;
     if mode == Mode::Rustup {
         let step = Step::start("Rust for WebAssembly");
@@ -104,7 +113,7 @@ pub(crate) fn ensure(target_directory: &Path) -> Result<WasmToolchain> {
     if matches!(mode, Mode::Native | Mode::Rustup) {
         bail!("the active Rust toolchain has no standard library for {TARGET}: run `rustup target add {TARGET}`");
     }
-    let cache = Cache::open(&settings::wasm_toolchain_cache(target_directory))?;
+    let cache = Cache::open(&settings::wasm_toolchain_cache(cache))?;
     if let Some(compiler) = cache.ready() {
         return compiler.with_linker(linker()?);
     }
@@ -215,7 +224,7 @@ impl Compiler {
         let folder = self.target_libraries();
         let library = standard_library(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         let bytes = fs::read(&library).with_context(|| format!("cannot read {}", library.display()))?;
-        Ok(WasmToolchain::Private { rustc: self.rustc(), linker, standard_library: manifest::digest(&bytes) })
+        Ok(WasmToolchain::Private { rustc: self.rustc(), linker, standard_library: files::digest(&bytes) })
     }
 
     fn is_complete(&self) -> bool {

@@ -11,7 +11,7 @@ const OUR_NAMESPACE: &str = "watcher:";
 const WORLD_SECTION: &str = "component-type";
 
 /// Encodes a module as a component, validates it, and refuses it when it imports anything but our interfaces.
-pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
     if !has_world(module)? {
         bail!(
             "the module has no `{WORLD_SECTION}` section: it does not say which WIT world it implements \

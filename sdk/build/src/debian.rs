@@ -17,14 +17,14 @@ use crate::{process, progress::Step, settings};
 const LIBRARY_DEPTH: usize = 4;
 
 /// apt, with the system's package lists or, once refreshed, with private ones.
-pub(crate) struct Apt {
+pub struct Apt {
     private: PathBuf,
     refreshed: bool,
 }
 
 impl Apt {
     /// apt as it is on this machine, or `None` where there is none. Private lists go under `private`.
-    pub(crate) fn find(private: &Path) -> Option<Self> {
+    pub fn find(private: &Path) -> Option<Self> {
         let tools = ["apt-get", "apt-cache", "dpkg-deb", "ldd"];
         let all = tools.iter().all(|tool| settings::find_in_path(tool).is_some());
         all.then(|| Self { private: private.to_owned(), refreshed: false })
@@ -32,7 +32,7 @@ impl Apt {
 
     /// Runs `attempt`; when it finds nothing or fails, fetches fresh package lists and runs it once more. Old lists name
     /// versions that are no longer in the archive.
-    pub(crate) fn with_fresh_lists<T>(
+    pub fn with_fresh_lists<T>(
         &mut self,
         step: &Step,
         attempt: impl Fn(&Self) -> Result<Option<T>>,
@@ -70,20 +70,20 @@ impl Apt {
     }
 
     /// The versions of a package in the archive, newest first.
-    pub(crate) fn versions(&self, package: &str) -> Vec<String> {
+    pub fn versions(&self, package: &str) -> Vec<String> {
         let listing = process::ask(self.command("apt-cache").args(["madison", package])).unwrap_or_default();
         versions_in(&listing)
     }
 
     /// The packages that one version of a package depends on, the first alternative of each.
-    pub(crate) fn dependencies(&self, package: &str, version: Option<&str>) -> Vec<String> {
+    pub fn dependencies(&self, package: &str, version: Option<&str>) -> Vec<String> {
         let package = version.map_or_else(|| package.to_owned(), |version| format!("{package}={version}"));
         let stanza = process::ask(self.command("apt-cache").args(["show", "--no-all-versions", &package]));
         dependencies_in(&stanza.unwrap_or_default())
     }
 
     /// Downloads packages (`name` or `name=version`) and unpacks them under `root`.
-    pub(crate) fn unpack(&self, step: &Step, packages: &[String], root: &Path) -> Result<()> {
+    pub fn unpack(&self, step: &Step, packages: &[String], root: &Path) -> Result<()> {
         fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
         let downloads = tempfile::Builder::new()
             .prefix(".downloads-")
@@ -101,13 +101,7 @@ impl Apt {
 
     /// Adds the shared libraries that `program` needs and neither the machine nor `root` has, from the packages that
     /// `packages` depend on.
-    pub(crate) fn add_missing_libraries(
-        &self,
-        step: &Step,
-        program: &Path,
-        packages: &[String],
-        root: &Path,
-    ) -> Result<()> {
+    pub fn add_missing_libraries(&self, step: &Step, program: &Path, packages: &[String], root: &Path) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut frontier = packages.to_vec();
         for _ in 0..LIBRARY_DEPTH {
@@ -140,7 +134,7 @@ impl Apt {
 }
 
 /// The library folders under an unpacked root, in the form of `LD_LIBRARY_PATH`.
-pub(crate) fn library_path(root: &Path) -> OsString {
+pub fn library_path(root: &Path) -> OsString {
     let mut folders = Vec::new();
     for parent in ["usr/lib", "lib"] {
         let Ok(entries) = fs::read_dir(root.join(parent)) else { continue };
