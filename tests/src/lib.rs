@@ -84,6 +84,12 @@ impl Stage {
         Ok(Self { simulator, service, client, config })
     }
 
+    /// Another service on the same cloud and database, on an address of its own.
+    pub async fn another(&self) -> anyhow::Result<RunningService> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        serve::start(self.config.clone(), listener).await
+    }
+
     /// Waits until an audit has recommended `count` plans or more; all of them, the oldest first.
     pub async fn plans(&self, audit: &str, count: usize) -> anyhow::Result<Vec<Value>> {
         let begin = tokio::time::Instant::now();

@@ -133,7 +133,7 @@ async fn an_audit_whose_message_was_lost_is_found_by_the_sweep() {
     let store = Store::connect(&url).await.unwrap();
     let mut tx = store.begin().await.unwrap();
     let reference = Reference::Name("dummy".to_owned());
-    let dummy = strategy::find(&mut tx, &reference, false).await.unwrap().unwrap();
+    let dummy = strategy::find(&mut tx, &reference, false, &watcher_store::Visibility::All).await.unwrap().unwrap();
     let id = AuditId(SystemIds.uuid());
     let row = Audit {
         id,

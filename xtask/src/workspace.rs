@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Planners,
     /// `plugins/scoring`
     Scoring,
-    /// `tests/guests`: guests that misbehave on purpose
+    /// `tests/guests`: guests that misbehave on purpose, or that tests upload
     Guests,
 }
 

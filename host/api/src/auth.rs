@@ -14,6 +14,8 @@ use crate::state::ApiState;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
+/// The project of those who are not asked for a token.
+const LOCAL: &str = "local";
 /// Longer tokens are refused unread.
 const LONGEST_TOKEN: usize = 16 << 10;
 
@@ -58,9 +60,10 @@ pub struct ServiceCaller {
 }
 
 impl Caller {
-    /// Whoever calls where nobody is asked for a token: administrator, owner of nothing.
+    /// Whoever calls where nobody is asked for a token: administrator, in a project that owns what they make.
     pub fn anybody() -> Self {
-        Self { roles: vec!["admin".to_owned()], is_anybody: true, ..Self::default() }
+        let project_id = Some(ProjectId(LOCAL.to_owned()));
+        Self { project_id, roles: vec!["admin".to_owned()], is_anybody: true, ..Self::default() }
     }
 
     fn into_service(self) -> ServiceCaller {

@@ -54,7 +54,8 @@ impl FromRequest<ApiState> for Body {
     }
 }
 
-async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+/// Reads a body of at most so many bytes.
+pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let body = request.into_body();
     let announced = http_body::Body::size_hint(&body).lower();
     if announced > limit as u64 {

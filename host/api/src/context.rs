@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
+use watcher_registry::Actor;
 use watcher_store::Visibility;
 
 use crate::auth::Caller;
@@ -34,7 +35,21 @@ impl Context {
         match &self.caller.project_id {
             _ if self.api.policy.is_admin(&self.caller) => Visibility::All,
             Some(project) => Visibility::Project(project.clone()),
-            None => Visibility::Project(watcher_domain::ProjectId(String::new())),
+            None => Visibility::of(None),
+        }
+    }
+
+    /// What of that which plugins bring the caller's project may use. An administrator sees more than their project may use.
+    pub(crate) fn usable(&self) -> Visibility {
+        Visibility::of(self.caller.project_id.as_ref())
+    }
+
+    /// Who calls, as the registry writes it down.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
+            project: self.caller.project_id.clone(),
+            user: self.caller.user_id.clone(),
+            is_admin: self.visibility() == Visibility::All,
         }
     }
 

@@ -64,6 +64,21 @@ pub(crate) enum ApiError {
     /// The body did not arrive.
     #[error("Request body could not be read")]
     Interrupted,
+    /// The component that was uploaded cannot be a plugin.
+    #[error("{0}")]
+    Refused(watcher_registry::Refusal),
+    /// The project has as much as it may have.
+    #[error("{0}")]
+    Quota(String),
+    /// The project asks too often.
+    #[error("{0}")]
+    TooMany(String),
+    /// The service does as much as it can now: the same request may do later.
+    #[error("{0}")]
+    Busy(String),
+    /// The service could not do what was asked.
+    #[error("registry failed")]
+    Registry(#[source] watcher_registry::RegistryError),
     /// The request makes no sense.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -111,6 +126,12 @@ pub(crate) enum NotFound {
     Service(String),
     #[error("The {0} data model could not be found")]
     DataModel(String),
+    #[error("Plugin {0} could not be found")]
+    Plugin(String),
+    #[error("Version {0} of the plugin could not be found")]
+    PluginVersion(String),
+    #[error("Project {0} is no member of the plugin")]
+    PluginMember(String),
     /// The unfilled message is the original's.
     #[error("The %(name)s resource %(id)s could not be found")]
     Detail,
@@ -134,6 +155,9 @@ pub(crate) enum Conflict {
     ActionPlanState(&'static str),
     #[error("status_message update only allowed when action state is SKIPPED")]
     StatusMessage,
+    /// What the registry refuses because of what is there.
+    #[error("{0}")]
+    Registry(String),
     /// Somebody else changed the row between reading and writing it.
     #[error("The {0} was changed by another request; read it again")]
     Changed(&'static str),
@@ -167,10 +191,14 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, Shape::Routing),
             Self::Version(_) => (StatusCode::NOT_ACCEPTABLE, Shape::Routing),
             Self::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, Shape::Keystone),
-            Self::KeystoneAway { .. } | Self::StoreAway(_) | Self::StoreFull(_) | Self::EngineAway(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, Shape::Fault)
-            }
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, Shape::Fault),
+            Self::KeystoneAway { .. }
+            | Self::StoreAway(_)
+            | Self::StoreFull(_)
+            | Self::EngineAway(_)
+            | Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, Shape::Fault),
+            Self::Forbidden(_) | Self::Quota(_) => (StatusCode::FORBIDDEN, Shape::Fault),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, Shape::Fault),
+            Self::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, Shape::Fault),
             Self::NotInThisVersion => (StatusCode::NOT_ACCEPTABLE, Shape::Fault),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Shape::Fault),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Shape::Fault),
@@ -178,7 +206,7 @@ impl ApiError {
             Self::Invalid(_) | Self::Interrupted => (StatusCode::BAD_REQUEST, Shape::Fault),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, Shape::Fault),
             Self::Conflict(_) => (StatusCode::CONFLICT, Shape::Fault),
-            Self::Store(_) | Self::Dangling(_) => (StatusCode::INTERNAL_SERVER_ERROR, Shape::Fault),
+            Self::Store(_) | Self::Registry(_) | Self::Dangling(_) => (StatusCode::INTERNAL_SERVER_ERROR, Shape::Fault),
         }
     }
 
@@ -213,7 +241,10 @@ impl IntoResponse for ApiError {
         let sentence = self.outside(status);
         let title = status.canonical_reason().unwrap_or_default();
         let mut response = match shape {
-            Shape::Fault => fault(status, &sentence),
+            Shape::Fault => match &self {
+                Self::Refused(refusal) => fault_with(status, &sentence, refusal.report.as_ref()),
+                _ => fault(status, &sentence),
+            },
             Shape::Routing => {
                 wrapped(status, &json!({"code": status.as_u16(), "title": title, "description": sentence}))
             }
@@ -253,8 +284,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// A fault with a sentence.
 pub(crate) fn fault(status: StatusCode, sentence: &str) -> Response {
+    fault_with(status, sentence, None)
+}
+
+/// A fault with something for programs to read, as a JSON text.
+fn fault_with(status: StatusCode, sentence: &str, debuginfo: Option<&Value>) -> Response {
     let code = if status.is_server_error() { "Server" } else { "Client" };
-    wrapped(status, &json!({"faultcode": code, "faultstring": sentence, "debuginfo": null}))
+    let debuginfo = debuginfo.map(text::json);
+    wrapped(status, &json!({"faultcode": code, "faultstring": sentence, "debuginfo": debuginfo}))
 }
 
 fn wrapped(status: StatusCode, inner: &Value) -> Response {

@@ -40,6 +40,11 @@ pub(crate) enum Invalid {
         /// What is wrong with it.
         reason: String,
     },
+    /// A body of several parts that is not well-formed, or has parts that the operation does not have.
+    #[error("The multipart body {0}")]
+    Multipart(String),
+    #[error("{0}")]
+    Plugin(String),
     #[error("Limit must be positive")]
     Limit,
     #[error("Invalid sort key: {0}")]

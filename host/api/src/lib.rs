@@ -14,6 +14,7 @@ mod error;
 mod invalid;
 mod link;
 mod microversion;
+mod multipart;
 mod openapi;
 mod parameters;
 mod patch;
@@ -29,6 +30,7 @@ mod state;
 mod target;
 mod text;
 mod time;
+mod upload;
 mod v1;
 mod versions;
 

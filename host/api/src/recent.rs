@@ -1,5 +1,5 @@
 //! Lists that were answered a moment ago. Goals and strategies change only when plugins do, and every client and dashboard asks for them
-//! first: the same question within the moment gets the same answer without a query.
+//! first: the same question within the moment gets the same answer, as long as the database says that no plugin was changed since.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,6 +105,8 @@ pub(crate) async fn answer(
 async fn question(parts: &mut axum::http::request::Parts, api: &ApiState, rule: Rule) -> Result<String, ApiError> {
     let context = Context::from_request_parts(parts, api).await?;
     context.enforce(rule)?;
-    let seen = (context.visibility(), context.version, context.show_deleted, &context.base);
+    // Whatever process changed anything about plugins: what was withdrawn from a project is not told to it any more.
+    let changes = watcher_registry::changes(&api.store).await.map_err(ApiError::Registry)?;
+    let seen = (context.visibility(), context.version, context.show_deleted, &context.base, changes);
     Ok(format!("{} {seen:?}", parts.uri))
 }

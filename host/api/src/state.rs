@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use watcher_bus::Bus;
 use watcher_cluster::{AuditScope, ComputeModel};
 use watcher_domain::{Clock, Ids, Strategy};
+use watcher_registry::Registry;
 use watcher_store::Store;
 
 use crate::auth::Authentication;
@@ -21,6 +22,10 @@ pub struct ApiOptions {
     pub max_limit: u32,
     /// Most bytes of a request's body.
     pub body_limit: usize,
+    /// Most bytes of a component that is uploaded.
+    pub upload_limit: usize,
+    /// How long an upload may take to arrive.
+    pub upload_timeout: Duration,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// Start of links for requests without a usable `Host` header, without a slash at the end.
@@ -45,6 +50,8 @@ impl Default for ApiOptions {
         Self {
             max_limit: 1000,
             body_limit: 1 << 20,
+            upload_limit: 64 << 20,
+            upload_timeout: Duration::from_mins(2),
             body_timeout: Duration::from_secs(30),
             host_url: "http://localhost:9322".to_owned(),
             proxy_headers: false,
@@ -92,6 +99,8 @@ pub trait Probe: Send + Sync {
 pub struct ApiState {
     /// The database.
     pub store: Store,
+    /// Which plugins there are.
+    pub registry: Arc<Registry>,
     /// Where it says that there is work.
     pub bus: Bus,
     /// How callers show who they are.

@@ -1,6 +1,7 @@
 //! Rows as policies see them.
 
 use watcher_domain::{Action, ActionPlan, Audit, AuditTemplate, Goal, ProjectId, Strategy};
+use watcher_store::plugin::Plugin;
 use watcher_store::{Reference, Tx, Visibility, action_plan};
 
 use crate::error::ApiError;
@@ -42,6 +43,17 @@ impl From<&Strategy> for Target {
     fn from(strategy: &Strategy) -> Self {
         target(&strategy.id, None).with("name", Some(&strategy.name))
     }
+}
+
+impl From<&Plugin> for Target {
+    fn from(plugin: &Plugin) -> Self {
+        target(&plugin.id, plugin.project_id.as_ref()).with("name", Some(&plugin.name))
+    }
+}
+
+/// What a project does or has with a plugin that may be another's.
+pub(crate) fn project(project: &ProjectId) -> Target {
+    Target::default().with("project_id", Some(&project.0))
 }
 
 /// An action belongs to the project of its plan.

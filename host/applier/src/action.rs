@@ -96,11 +96,12 @@ impl Applier {
         let Some(version) = plugin::version(&mut tx, action.digest).await? else {
             return Ok(Err(format!("the handler {} of {} is not installed", action.digest, action.action_type)));
         };
-        let Specifics::Action(ActionSpecifics { parameters_schema, requests }) = version.description.specifics else {
+        let Specifics::Action(ActionSpecifics { parameters_schema, requests }) = &version.description.specifics else {
             return Ok(Err(format!("plugin {} is not an action handler", action.digest)));
         };
-        let given = self.options.configuration.get(&action.action_type).cloned().unwrap_or_default();
-        let completed = Schema::new(&parameters_schema)
+        let given = version.configured_as().and_then(|name| self.options.configuration.get(name));
+        let given = given.cloned().unwrap_or_default();
+        let completed = Schema::new(parameters_schema)
             .map_err(|error| error.to_string())
             .and_then(|schema| {
                 schema.complete_loosely(action.input_parameters.clone()).map_err(|misfit| misfit.to_string())
@@ -116,7 +117,7 @@ impl Applier {
             action: action.clone(),
             parameters,
             configuration,
-            grant: Grant(requests),
+            grant: Grant(requests.clone()),
             term,
         }))
     }

@@ -1,13 +1,16 @@
 //! One action plan: claim it, walk its graph, end it.
 
+use std::collections::HashSet;
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::{
-    ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, ProjectId, Timestamp,
+    Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, ProjectId,
+    Timestamp,
 };
-use watcher_store::{Lease, action, action_plan, strategy};
+use watcher_store::{Lease, Tx, Visibility, action, action_plan, plugin, strategy};
 
 use crate::Applier;
 use crate::action::Interrupted;
@@ -19,6 +22,14 @@ pub enum PlanError {
     /// Its actions do not form a graph.
     #[error("the action plan is inconsistent: {0}")]
     Graph(#[from] InvalidGraph),
+    /// A handler that it needs may not be run.
+    #[error(
+        "the handler of {action_type} may not be run: it was deactivated, or is not shared with this project any more"
+    )]
+    Refused {
+        /// The type of action.
+        action_type: String,
+    },
     /// It was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -76,6 +87,22 @@ impl Tally {
             )),
         }
     }
+}
+
+/// Refuses a plan whose handlers its project may not run now. Asked once, when it begins: a plan that runs is not held up by what is
+/// deactivated meanwhile. A handler that is not there at all fails its action.
+async fn check_handlers(tx: &mut Tx, plan: &ActionPlan, actions: &[Action]) -> Result<(), PlanError> {
+    let visible = Visibility::of(plan.project_id.as_ref());
+    let mut checked = HashSet::new();
+    for action in actions.iter().filter(|action| !action.state.is_ended()) {
+        if checked.insert(action.digest)
+            && plugin::runnable(tx, action.digest, &visible).await?.is_none()
+            && plugin::version(tx, action.digest).await?.is_some()
+        {
+            return Err(PlanError::Refused { action_type: action.action_type.clone() });
+        }
+    }
+    Ok(())
 }
 
 impl Applier {
@@ -171,6 +198,7 @@ impl Applier {
         let mut tx = self.store.read().await?;
         let actions = action::list_of_plan(&mut tx, claimed.plan.id).await?;
         let strategy = strategy::get(&mut tx, claimed.plan.strategy_id).await?;
+        check_handlers(&mut tx, &claimed.plan, &actions).await?;
         drop(tx);
         let rule = strategy
             .and_then(|strategy| self.options.action_execution_rule.get(&strategy.value.name).copied())

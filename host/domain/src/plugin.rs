@@ -25,6 +25,44 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Which projects see a plugin.
+    PluginVisibility {
+        /// Its owner.
+        Private = "private",
+        /// Its owner, and the projects it was offered to.
+        Shared = "shared",
+        /// Everybody who knows its id.
+        Community = "community",
+        /// Everybody; it is listed.
+        Public = "public",
+    }
+}
+
+named_enum! {
+    /// What a project that a plugin was offered to said.
+    MemberStatus {
+        /// Nothing yet.
+        Pending = "pending",
+        /// It uses the plugin.
+        Accepted = "accepted",
+        /// It does not want the plugin.
+        Rejected = "rejected",
+    }
+}
+
+named_enum! {
+    /// Whether a version of a plugin may run.
+    VersionState {
+        /// It may.
+        Active = "active",
+        /// It may, but there is something better: it runs only where no other active version does, or where it is asked for.
+        Deprecated = "deprecated",
+        /// New runs refuse it.
+        Deactivated = "deactivated",
+    }
+}
+
 /// SHA-256 of a component: the identity of a plugin version.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
@@ -190,4 +228,12 @@ pub struct PluginVersion {
     pub size_bytes: u64,
     /// Times.
     pub stamps: Stamps,
+}
+
+impl PluginVersion {
+    /// The name under which the operator configures it. None for plugins of projects: whoever gives a plugin the name of a built-in one must
+    /// not learn how that one is configured.
+    pub fn configured_as(&self) -> Option<&str> {
+        self.project_id.is_none().then_some(self.description.name.as_str())
+    }
 }

@@ -16,7 +16,8 @@ use watcher_domain::{
     Digest, EfficacyIndicatorId, PlannedAction, PluginKind, ProjectId, SnapshotId, Stamps, Strategy, Timestamp,
 };
 use watcher_store::{
-    Lease, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot, strategy,
+    Lease, Reference, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot,
+    strategy,
 };
 
 use crate::Engine;
@@ -217,16 +218,29 @@ impl Engine {
     /// The audit's strategy, or else the first one that reaches its goal.
     async fn find_strategy(&self, audit: &Audit) -> Result<(Strategy, Resolved), AuditError> {
         let mut tx = self.store.read().await?;
+        let visible = visible_to(audit);
         let row = match audit.strategy_id {
-            Some(id) => strategy::get(&mut tx, id).await?,
-            None => strategy::list_for_goal(&mut tx, audit.goal_id).await?.into_iter().next(),
+            Some(id) => {
+                let named = strategy::get(&mut tx, id).await?;
+                let usable = strategy::find(&mut tx, &Reference::Uuid(id.0), true, &visible).await?;
+                if let (Some(named), None) = (named, &usable) {
+                    return Err(AuditError::Refused { kind: "strategy", name: named.value.name });
+                }
+                usable
+            }
+            None => strategy::list_for_goal(&mut tx, audit.goal_id, &visible).await?.into_iter().next(),
         };
         let Some(row) = row else {
             let goal = goal::get(&mut tx, audit.goal_id).await?.map_or_else(String::new, |goal| goal.value.name);
             return Err(AuditError::NoStrategy { goal });
         };
-        let version = plugin::version(&mut tx, row.digest).await?;
-        let version = version.ok_or_else(|| AuditError::NoPlugin { kind: "strategy", name: row.name.clone() })?;
+        let Some(version) = plugin::runnable(&mut tx, row.digest, &visible).await? else {
+            let (kind, name) = ("strategy", row.name.clone());
+            return Err(match plugin::version(&mut tx, row.digest).await? {
+                Some(_) => AuditError::Refused { kind, name },
+                None => AuditError::NoPlugin { kind, name },
+            });
+        };
         Ok((row.value, self.resolve(version)))
     }
 
@@ -273,10 +287,12 @@ impl Engine {
     }
 
     fn resolve(&self, version: PluginVersion) -> Resolved {
-        let key = (version.kind, version.description.name.clone());
         Resolved {
             digest: version.digest,
-            configuration: self.options.configuration.get(&key).cloned().unwrap_or_default(),
+            configuration: version
+                .configured_as()
+                .and_then(|name| self.options.configuration.get(&(version.kind, name.to_owned())).cloned())
+                .unwrap_or_default(),
             description: version.description,
             imports: version.imports,
         }
@@ -426,11 +442,9 @@ impl Engine {
     }
 }
 
+/// What an audit may run: what its project may.
 fn visible_to(audit: &Audit) -> Visibility {
-    match &audit.project_id {
-        None => Visibility::All,
-        Some(project) => Visibility::Project(ProjectId::clone(project)),
-    }
+    Visibility::of(audit.project_id.as_ref())
 }
 
 /// JSON, compressed fast: snapshots are written once per audit and read only when one is replayed.

@@ -21,6 +21,14 @@ pub enum AuditError {
         /// Its name.
         name: String,
     },
+    /// A plugin that is needed may not be run.
+    #[error("{kind} {name} may not be run: it was deactivated, or is not shared with this project any more")]
+    Refused {
+        /// `strategy`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// The strategy proposes something that nobody can carry out.
     #[error("strategy {strategy} proposes actions of type {action_type}, for which no handler is installed")]
     UnknownActionType {
@@ -109,6 +117,7 @@ impl AuditError {
             Self::UnknownActionType { .. } | Self::Schema { .. } | Self::Efficacy { .. } => Fault::Guest,
             Self::NoStrategy { .. }
             | Self::NoPlugin { .. }
+            | Self::Refused { .. }
             | Self::Parameters { .. }
             | Self::Configuration { .. }
             | Self::Observe(_)

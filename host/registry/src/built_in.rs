@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use watcher_domain::plugin::{PluginVersion, Specifics};
+use watcher_domain::plugin::{PluginVersion, PluginVisibility, Specifics};
 use watcher_domain::ports::Inspection;
 use watcher_domain::{Digest, PluginId, Stamps, Timestamp};
 use watcher_store::plugin::Plugin;
@@ -85,6 +85,7 @@ impl Registry {
         if is_complete {
             self.retire_others(&mut tx, &present, now).await?;
         }
+        plugin::bump(&mut tx).await?;
         tx.commit().await?;
         Ok(outcomes)
     }
@@ -109,6 +110,9 @@ impl Registry {
                 project_id: None,
                 kind: inspection.kind,
                 name: description.name.clone(),
+                visibility: PluginVisibility::Public,
+                description: None,
+                default_digest: None,
                 stamps: Stamps::new(now),
             };
             plugin::insert_plugin(tx, &plugin).await?;

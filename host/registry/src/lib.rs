@@ -1,21 +1,59 @@
 //! Plugins as rows and blobs: which there are, and which may run.
 //!
-//! [`Registry`] registers the built-in components at start and keeps goals, strategies, scoring engines and action descriptions in step with them;
-//! [`StoredComponents`] hands the bytes of components to whoever runs them. What a component is, is found out through a port:
+//! [`Registry`] registers the built-in components at start, takes the uploads of projects, and keeps goals, strategies, scoring engines and action
+//! descriptions in step with both: read `upload` for the way of an upload, `lifecycle` and `member` for what comes after it, `follow`
+//! for the rows. Every change is one transaction, with an event that says who made it. [`StoredComponents`] hands the bytes of components to whoever runs them. What a component is, is found out through a port:
 //! this room decides what may run and never runs it.
 
+mod actor;
 mod built_in;
+mod check;
 mod components;
+mod error;
+mod follow;
+mod grant;
+mod lifecycle;
+mod member;
+mod place;
+mod quota;
 mod sync;
+mod upload;
 
 use std::sync::Arc;
 
 use watcher_domain::plugin::GoalDescription;
 use watcher_domain::ports::{Clock, Ids, PluginInspector};
+use watcher_domain::report::PluginChecker;
 use watcher_store::Store;
 
+use crate::place::Places;
+
+pub use actor::Actor;
 pub use built_in::Registered;
 pub use components::{StoredComponents, Tampered};
+pub use error::{Refusal, RegistryError};
+pub use grant::grant_for;
+pub use lifecycle::{Change, Changes};
+pub use place::Place;
+pub use quota::{Quotas, Standing, changes};
+pub use upload::{Release, Upload};
+
+/// Settings of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegistryOptions {
+    /// Limits of projects for which nobody set others.
+    pub quotas: Quotas,
+    /// Uploads at a time: each one holds its component in memory.
+    pub uploads: usize,
+    /// Uploads of one project at a time.
+    pub uploads_per_project: usize,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self { quotas: Quotas::default(), uploads: 16, uploads_per_project: 2 }
+    }
+}
 
 /// Which plugins there are.
 pub struct Registry {
@@ -23,13 +61,33 @@ pub struct Registry {
     inspector: Arc<dyn PluginInspector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    checker: Option<Arc<dyn PluginChecker>>,
     goals: Vec<GoalDescription>,
+    options: RegistryOptions,
+    places: Places,
 }
 
 impl Registry {
     /// A registry over a database.
     pub fn new(store: Store, inspector: Arc<dyn PluginInspector>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { store, inspector, clock, ids, goals: Vec::new() }
+        let options = RegistryOptions::default();
+        let places = Places::new(options.uploads, options.uploads_per_project);
+        Self { store, inspector, checker: None, clock, ids, goals: Vec::new(), options, places }
+    }
+
+    /// With a checker for what projects upload; without one they are only inspected, as built-in components are.
+    #[must_use]
+    pub fn with_checker(mut self, checker: Arc<dyn PluginChecker>) -> Self {
+        self.checker = Some(checker);
+        self
+    }
+
+    /// With other settings.
+    #[must_use]
+    pub fn with_options(mut self, options: RegistryOptions) -> Self {
+        self.places = Places::new(options.uploads, options.uploads_per_project);
+        self.options = options;
+        self
     }
 
     /// With goals that are there whether a strategy reaches them or not. What a strategy says about one of them does not change it.
@@ -37,5 +95,10 @@ impl Registry {
     pub fn with_goals(mut self, goals: Vec<GoalDescription>) -> Self {
         self.goals = goals;
         self
+    }
+
+    /// A place for an upload of a project, to be held until [`Registry::upload`] has answered.
+    pub fn place(&self, project: &watcher_domain::ProjectId) -> Result<Place, RegistryError> {
+        self.places.take(project)
     }
 }

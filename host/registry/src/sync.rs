@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 use watcher_domain::plugin::{Description, GoalDescription, ScoringEngineSpecifics, Specifics, StrategySpecifics};
 use watcher_domain::{Digest, Goal, GoalId, ScoringEngine, ScoringEngineId, Stamps, Strategy, StrategyId, Timestamp};
-use watcher_store::{Result, Stored, Tx, action, action_plan, audit, audit_template, goal, scoring_engine, strategy};
+use watcher_store::{
+    Result, Stored, Tx, Visibility, action, action_plan, audit, audit_template, goal, scoring_engine, strategy,
+};
 
 use crate::Registry;
 
@@ -114,7 +116,9 @@ impl Registry {
             }
         }
         for row in goal::list_built_in(tx).await? {
-            if !present.has_goal(&row.name) && !self.goals.iter().any(|goal| goal.name == row.name) {
+            let is_named = present.has_goal(&row.name) || self.goals.iter().any(|goal| goal.name == row.name);
+            // Plugins of projects may reach it still.
+            if !is_named && strategy::list_for_goal(tx, row.id, &Visibility::All).await?.is_empty() {
                 audit::cancel_of_goal(tx, row.id, NO_GOAL, now).await?;
                 audit_template::soft_delete_of_goal(tx, row.id, now).await?;
                 goal::soft_delete(tx, row.id, now).await?;
@@ -152,6 +156,7 @@ impl Registry {
             tracing::info!(goal.name = row.name, "goal {} has changed", row.name);
             audit_template::repoint_goal(tx, found.id, row.id, now).await?;
             audit::repoint_goal(tx, found.id, row.id, now).await?;
+            strategy::repoint_goal(tx, found.id, row.id, now).await?;
         }
         Ok(row.id)
     }

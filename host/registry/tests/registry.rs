@@ -112,12 +112,12 @@ impl Fixture {
 
     async fn strategy(&self, name: &str) -> Option<Stored<watcher_domain::Strategy>> {
         let mut tx = self.store.read().await.unwrap();
-        strategy::find(&mut tx, &Reference::Name(name.to_owned()), false).await.unwrap()
+        strategy::find(&mut tx, &Reference::Name(name.to_owned()), false, &Visibility::All).await.unwrap()
     }
 
     async fn goal(&self, name: &str) -> Option<Stored<watcher_domain::Goal>> {
         let mut tx = self.store.read().await.unwrap();
-        goal::find(&mut tx, &Reference::Name(name.to_owned()), false).await.unwrap()
+        goal::find(&mut tx, &Reference::Name(name.to_owned()), false, &Visibility::All).await.unwrap()
     }
 
     /// A template, and an audit in a state with a plan in a state and one action, all of this strategy.
@@ -264,11 +264,11 @@ async fn several_processes_may_register_at_once() {
         assert_eq!((outcomes.len(), new), (16, 4), "{}: {outcomes:?}", store.name);
         let mut tx = store.read().await.unwrap();
         let page = Page { limit: 99, marker: None, sort: goal::Sort::Serial, dir: SortDir::Asc, show_deleted: true };
-        assert_eq!(goal::list(&mut tx, &page).await.unwrap().len(), 2);
+        assert_eq!(goal::list(&mut tx, &page, &Visibility::All).await.unwrap().len(), 2);
         let filter = strategy::StrategyFilter::default();
         let page =
             Page { limit: 99, marker: None, sort: strategy::Sort::Serial, dir: SortDir::Asc, show_deleted: true };
-        assert_eq!(strategy::list(&mut tx, &filter, &page).await.unwrap().len(), 2);
+        assert_eq!(strategy::list(&mut tx, &filter, &page, &Visibility::All).await.unwrap().len(), 2);
     }
 }
 

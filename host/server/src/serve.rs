@@ -85,7 +85,8 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     let components = Arc::new(StoredComponents::new(store.clone()));
     let runtime = wiring::runtime(&config, components)?;
     let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids))
-        .with_goals(watcher_domain::goal::built_in());
+        .with_goals(watcher_domain::goal::built_in())
+        .with_checker(crate::plugin::checker(&config, &runtime)?);
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
 
     let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());
@@ -149,6 +150,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     applier.beat().await.context("cannot write to the database")?;
     let router = watcher_api::router(ApiState {
         store: store.clone(),
+        registry: Arc::new(registry),
         bus: bus.clone(),
         authentication: cloud.authentication,
         policy: Arc::clone(&policy),

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_plugins",
     3 "0003_runs",
     10 "0010_schedule",
+    20 "0020_registry",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -46,8 +46,15 @@ fn uuid_like(text: &str) -> Option<Uuid> {
 pub enum Visibility {
     /// All rows.
     All,
-    /// Those of one project.
+    /// Those of one project. Of what plugins bring, also those of other projects' plugins that it may use.
     Project(ProjectId),
+}
+
+impl Visibility {
+    /// What a project sees, or whoever acts for none: what belongs to nobody.
+    pub fn of(project: Option<&ProjectId>) -> Self {
+        Self::Project(project.cloned().unwrap_or_else(|| ProjectId(String::new())))
+    }
 }
 
 #[cfg(test)]

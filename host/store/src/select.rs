@@ -61,7 +61,7 @@ impl Select {
         Self { text: format!("SELECT {columns} FROM {from}"), values: Vec::new(), has_condition: false }
     }
 
-    /// Adds a condition; a `?` in it stands for the value.
+    /// Adds a condition; every `?` in it stands for the value.
     pub(crate) fn filter(mut self, condition: &'static str, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         let place = format!("${}", self.values.len());
@@ -117,6 +117,13 @@ impl Select {
         self.text.push(' ');
         self.text.push_str(text);
         self
+    }
+
+    /// The same with a value for every `?` in it.
+    pub(crate) fn then_with(mut self, text: &str, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        let place = format!("${}", self.values.len());
+        self.then(&text.replace('?', &place))
     }
 
     /// Cuts a page out of a table whose serial number is `id`. `marker_is` says which row the marker is, with a `?` for its value.

@@ -63,6 +63,13 @@ pub struct Lease {
     pub term: i64,
 }
 
+impl SqliteStore {
+    /// Connections that read, for a single query outside any transaction.
+    pub(crate) const fn readers(&self) -> &SqlitePool {
+        &self.read
+    }
+}
+
 impl Store {
     /// Opens `postgres://…`, `sqlite://path` (the file is made if it is not there), or `sqlite::memory:`, which is a private database
     /// that goes away with its last handle.

@@ -65,21 +65,6 @@ impl Table {
         Self::best(tx, select.not_deleted(show_deleted).visible(visible)).await
     }
 
-    /// As [`Table::find`], and for a name that nothing has, what has it in other letter case: names that plugins bring are ASCII,
-    /// and callers know them from a database that does not tell cases apart.
-    pub(crate) async fn find_any_case<R: AnyRow, T: TryFrom<R, Error = Error>>(
-        &self,
-        tx: &mut Tx,
-        reference: &Reference,
-        show_deleted: bool,
-        visible: &Visibility,
-    ) -> Result<Option<T>> {
-        let found = self.find(tx, reference, show_deleted, visible).await?;
-        let (None, Reference::Name(name)) = (&found, reference) else { return Ok(found) };
-        let select = self.select().filter("LOWER(name) = ?", name.to_ascii_lowercase().as_str());
-        Self::best(tx, select.not_deleted(show_deleted).visible(visible)).await
-    }
-
     async fn best<R: AnyRow, T: TryFrom<R, Error = Error>>(tx: &mut Tx, select: Select) -> Result<Option<T>> {
         select.then("ORDER BY CASE WHEN deleted = 0 THEN 0 ELSE 1 END, project_id IS NULL, id DESC").first(tx).await
     }

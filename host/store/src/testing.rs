@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use watcher_domain::plugin::PluginVersion;
+use watcher_domain::plugin::{PluginVersion, PluginVisibility};
 
 use crate::plugin::{self, Plugin};
 use crate::store::{Store, Tx};
@@ -160,6 +160,9 @@ pub async fn install(tx: &mut Tx, version: &PluginVersion, bytes: &[u8]) {
             project_id: version.project_id.clone(),
             kind: version.kind,
             name: version.description.name.clone(),
+            visibility: if version.project_id.is_some() { PluginVisibility::Private } else { PluginVisibility::Public },
+            description: None,
+            default_digest: None,
             stamps: version.stamps,
         };
         plugin::insert_plugin(tx, &plugin).await.expect("a plugin can be inserted");

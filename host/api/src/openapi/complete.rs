@@ -2,11 +2,15 @@
 //! objects that are put together from several.
 
 use serde_json::{Map, Value, json};
-use watcher_domain::{ActionPlanState, ActionState, AuditState, AuditType};
+use watcher_domain::cloud::Method;
+use watcher_domain::plugin::{MemberStatus, PluginVisibility, VersionState};
+use watcher_domain::{ActionPlanState, ActionState, AuditState, AuditType, PluginKind};
 
-use crate::v1::{action_plans, actions, audit_templates, audits, goals, scoring_engines, services, strategies};
+use crate::v1::{
+    action_plans, actions, audit_templates, audits, goals, plugins, scoring_engines, services, strategies,
+};
 
-const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// Name of the extension that says from which microversion a field is there.
 pub(crate) const MICROVERSION: &str = "x-openstack-min-microversion";
 
@@ -46,6 +50,15 @@ fn complete_operation(path: &str, operation: &mut Value) {
             "sort_key" => set_words(&mut parameter["schema"], &sort_keys(path)),
             "sort_dir" => set_words(&mut parameter["schema"], &["asc", "desc"]),
             "data_model_type" => set_words(&mut parameter["schema"], &["compute"]),
+            "kind" => set_words(
+                &mut parameter["schema"],
+                &PluginKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+            ),
+            "visibility" => {
+                let words: Vec<_> = PluginVisibility::ALL.iter().map(|visibility| visibility.as_str()).collect();
+                set_words(&mut parameter["schema"], &words);
+            }
+            "member_status" => set_words(&mut parameter["schema"], &["pending", "accepted", "rejected", "all"]),
             "limit" => parameter["schema"] = json!({"type": "integer", "minimum": 1}),
             "marker" => parameter["schema"] = marker(path),
             "action_plan" | "action" | "audit_uuid" | "action_plan_uuid" => {
@@ -158,6 +171,9 @@ fn set_words(schema: &mut Value, words: &[&str]) {
 
 /// Properties whose values are a closed set of words.
 fn words() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    let kinds: Vec<_> = PluginKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let visibilities: Vec<_> = PluginVisibility::ALL.iter().map(|visibility| visibility.as_str()).collect();
+    let statuses: Vec<_> = MemberStatus::ALL.iter().map(|status| status.as_str()).collect();
     let audit_types: Vec<_> = AuditType::ALL.iter().map(|kind| kind.as_str()).collect();
     vec![
         ("AuditView", "audit_type", audit_types.clone()),
@@ -169,6 +185,14 @@ fn words() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         ("RequirementView", "type", vec!["Datasource", "Metrics", "CDM", "Name"]),
         ("DataModelRow", "node_status", vec!["enabled", "disabled"]),
         ("DataModelRow", "node_state", vec!["up", "down"]),
+        ("PluginView", "kind", kinds.clone()),
+        ("PluginView", "visibility", visibilities),
+        ("PluginView", "member_status", statuses.clone()),
+        ("PluginVersionView", "kind", kinds),
+        ("PluginVersionView", "state", VersionState::ALL.iter().map(|state| state.as_str()).collect()),
+        ("PluginMemberView", "status", statuses.clone()),
+        ("PluginAnswer", "status", statuses),
+        ("RequestPatternView", "method", Method::ALL.iter().map(|method| method.as_str()).collect()),
         ("Link", "rel", vec!["self", "bookmark", "describedby"]),
         ("PatchOperation", "op", vec!["add", "replace", "remove"]),
     ]
@@ -200,6 +224,8 @@ fn sort_keys(path: &str) -> Vec<&'static str> {
         "audits" => names(audits::list::KEYS),
         "action_plans" => names(action_plans::list::KEYS),
         "actions" => names(actions::list::KEYS),
+        "plugins" if path == "/v1/plugins" => names(plugins::list::KEYS),
+        "plugins" => names(plugins::versions::KEYS),
         "scoring_engines" => names(scoring_engines::list::KEYS),
         "services" => names(services::list::KEYS),
         _ => Vec::new(),
@@ -209,8 +235,9 @@ fn sort_keys(path: &str) -> Vec<&'static str> {
 fn marker(path: &str) -> Value {
     match collection(path) {
         "services" => json!({"type": "integer"}),
+        "plugins" if path.ends_with("/events") => json!({"type": "integer"}),
         // What is no UUID is not found here, rather than refused.
-        "goals" | "strategies" | "scoring_engines" => json!({"type": "string"}),
+        "goals" | "strategies" | "scoring_engines" | "plugins" => json!({"type": "string"}),
         _ => json!({"type": "string", "format": "uuid"}),
     }
 }

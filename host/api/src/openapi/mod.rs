@@ -16,7 +16,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 pub(crate) use self::complete::MICROVERSION;
-pub(crate) use self::parts::{Headers, PageArguments, PatchOperation, ReadProblems, WriteProblems};
+pub(crate) use self::parts::{
+    Headers, InUseProblems, PageArguments, PatchOperation, ReadProblems, UploadProblems, WriteProblems,
+};
 use self::parts::{Problem, TokenProblem, TokenProblemDetail};
 use crate::text;
 use crate::{docs, v1, versions};
@@ -42,6 +44,12 @@ use crate::{docs, v1, versions};
         v1::action_plans::update::update, v1::action_plans::start::start, v1::action_plans::delete::delete,
         v1::actions::list::brief, v1::actions::list::full, v1::actions::show::show, v1::actions::update::update,
         v1::scoring_engines::list::brief, v1::scoring_engines::list::full, v1::scoring_engines::show::show,
+        v1::plugins::list::list, v1::plugins::create::create, v1::plugins::show::show, v1::plugins::update::update,
+        v1::plugins::delete::plugin, v1::plugins::versions::list, v1::plugins::versions::show, v1::plugins::delete::version,
+        v1::plugins::file::download, v1::plugins::life::deactivate, v1::plugins::life::reactivate, v1::plugins::life::deprecate,
+        v1::plugins::members::list, v1::plugins::members::offer, v1::plugins::members::answer, v1::plugins::members::withdraw,
+        v1::plugins::grants::show, v1::plugins::grants::update, v1::plugins::events::list,
+        v1::plugin_quotas::show, v1::plugin_quotas::update,
         v1::services::list::brief, v1::services::list::full, v1::services::show::show,
         v1::data_model::list::list,
         v1::webhooks::trigger::trigger,

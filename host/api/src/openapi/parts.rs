@@ -102,6 +102,27 @@ pub(crate) enum WriteProblems {
     MediaType(Problem),
 }
 
+/// What a deletion answers besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what `ApiError` answers")]
+pub(crate) enum InUseProblems {
+    /// Something still needs it
+    #[response(status = 409)]
+    Conflict(Problem),
+}
+
+/// What an upload answers besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what `ApiError` answers")]
+pub(crate) enum UploadProblems {
+    /// The component cannot be a plugin: the sentence says everything that is wrong with it, `debuginfo` has the report if there is one
+    #[response(status = 422)]
+    Refused(Problem),
+    /// The project uploads too often, or has too many uploads under way
+    #[response(status = 429)]
+    TooMany(Problem),
+}
+
 /// A JSON Patch with `add`, `replace` and `remove` on paths of plain names.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -60,6 +60,22 @@ rules! {
     GoalDetail = "goal:detail", "rule:admin_api", "List goals in full.", "GET /v1/goals/detail";
     GoalGet = "goal:get", "rule:admin_api", "Show a goal.", "GET /v1/goals/{goal}";
     GoalGetAll = "goal:get_all", "rule:admin_api", "List goals.", "GET /v1/goals";
+    PluginCreate = "plugin:create", "rule:plugin_user", "Upload a plugin, or a new version of one.", "POST /v1/plugins";
+    PluginGet = "plugin:get", "rule:plugin_reader", "Show a plugin, its versions and their reports.", "GET /v1/plugins/{plugin}";
+    PluginGetAll = "plugin:get_all", "rule:plugin_reader", "List plugins.", "GET /v1/plugins";
+    PluginDownload = "plugin:download", "rule:plugin_reader", "Download a version of a plugin.", "GET /v1/plugins/{plugin}/versions/{version}/file";
+    PluginUpdate = "plugin:update", "rule:plugin_owner", "Change a plugin.", "PATCH /v1/plugins/{plugin}";
+    PluginPublicize = "plugin:publicize", "rule:admin_api", "Make a plugin public.", "PATCH /v1/plugins/{plugin}";
+    PluginDeactivate = "plugin:deactivate", "rule:plugin_owner", "Deactivate, reactivate or deprecate a version.", "POST /v1/plugins/{plugin}/versions/{version}/deactivate";
+    PluginDelete = "plugin:delete", "rule:plugin_owner", "Delete a plugin, or a version of one.", "DELETE /v1/plugins/{plugin}";
+    PluginMembers = "plugin:members", "rule:plugin_reader", "List the projects that a plugin is offered to.", "GET /v1/plugins/{plugin}/members";
+    PluginOffer = "plugin:offer", "rule:plugin_owner", "Offer a plugin to a project, or take the offer back.", "POST /v1/plugins/{plugin}/members";
+    PluginAccept = "plugin:accept", "rule:plugin_owner", "Accept or reject a plugin for a project.", "PUT /v1/plugins/{plugin}/members/{project}";
+    PluginGrants = "plugin:grants", "rule:plugin_reader", "Show what a plugin may ask of the cloud.", "GET /v1/plugins/{plugin}/grants";
+    PluginGrant = "plugin:grant", "rule:admin_api", "Let a plugin ask something of the cloud.", "PUT /v1/plugins/{plugin}/grants";
+    PluginEvents = "plugin:events", "rule:plugin_reader", "List who did what to a plugin.", "GET /v1/plugins/{plugin}/events";
+    PluginQuotaGet = "plugin_quota:get", "rule:plugin_reader", "Show how many plugins a project may have, and has.", "GET /v1/plugin_quotas/{project}";
+    PluginQuotaUpdate = "plugin_quota:update", "rule:admin_api", "Change how many plugins a project may have.", "PUT /v1/plugin_quotas/{project}";
     ScoringEngineDetail = "scoring_engine:detail", "rule:admin_api", "List scoring engines in full.", "GET /v1/scoring_engines/detail";
     ScoringEngineGet = "scoring_engine:get", "rule:admin_api", "Show a scoring engine.", "GET /v1/scoring_engines/{scoring_engine}";
     ScoringEngineGetAll = "scoring_engine:get_all", "rule:admin_api", "List scoring engines.", "GET /v1/scoring_engines";
@@ -95,6 +111,21 @@ pub(crate) const COMMON: &[Common] = &[
         name: "admin_or_service_api",
         check: "rule:admin_api or role:service",
         meaning: "Administrators and other services of the cloud.",
+    },
+    Common {
+        name: "plugin_reader",
+        check: "rule:admin_api or role:member or role:reader",
+        meaning: "Whoever looks at the plugins that their project sees.",
+    },
+    Common {
+        name: "plugin_user",
+        check: "rule:admin_api or role:member",
+        meaning: "Whoever works with the plugins of their project.",
+    },
+    Common {
+        name: "plugin_owner",
+        check: "rule:admin_api or (role:member and project_id:%(project_id)s)",
+        meaning: "Whoever works with a plugin of their own project.",
     },
     Common { name: "show_password", check: "!", meaning: "Kept for old files; nothing asks for it." },
 ];

@@ -32,11 +32,12 @@ fn refusal(rules: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_forty_defaults_allow_administrators_and_services_for_webhooks() {
+fn the_defaults_of_the_original_allow_administrators_and_services_for_webhooks() {
     let set = RuleSet::default();
-    assert_eq!(set.rules().count(), 40);
+    let is_original = |rule: &&Rule| !rule.name().starts_with("plugin");
+    assert_eq!(set.rules().filter(|(name, _)| !name.starts_with("plugin")).count(), 40);
     let target = Target::default();
-    for rule in Rule::ALL {
+    for rule in Rule::ALL.iter().filter(is_original) {
         let allowed = |role: &str| set.holds(rule.name(), &caller(&[role], Some("p1")), &target);
         assert!(allowed("admin") && allowed("Administrator"), "{}", rule.name());
         assert!(!allowed("member") && !allowed("reader"), "{}", rule.name());

@@ -4,17 +4,14 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use uuid::Uuid;
-use watcher_domain::{Action, ActionPlan, Audit, AuditTemplate, Goal, GoalId, ScoringEngine, Strategy};
+use watcher_domain::{Action, ActionPlan, Audit, AuditTemplate, Goal, GoalId, ScoringEngine, Strategy, StrategyId};
 use watcher_store::{
-    Reference, Stored, Tx, action, action_plan, audit, audit_template, goal, scoring_engine, strategy,
+    Reference, Stored, Tx, Visibility, action, action_plan, audit, audit_template, goal, scoring_engine, strategy,
 };
 
 use crate::context::Context;
 use crate::error::{ApiError, NotFound};
 use crate::v1::names::{Named, Names};
-
-/// Goals, and strategies, that one answer can name.
-const MOST_NAMED: u32 = 10_000;
 
 /// What a text refers to; nothing if no row can have such a name.
 pub(crate) fn reference(text: &str) -> Option<Reference> {
@@ -64,13 +61,36 @@ macro_rules! find_by_uuid {
     )*};
 }
 
-find_by_any! {
-    /// A goal.
+macro_rules! find_brought {
+    ($($(#[$doc:meta])* $name:ident: $noun:ident::$entity:ident;)*) => {$(
+        $(#[$doc])*
+        pub(crate) async fn $name(tx: &mut Tx, context: &Context, text: &str) -> Result<Stored<$entity>, ApiError> {
+            let not_found = || NotFound::$entity(text.to_owned());
+            let reference = reference(text).ok_or_else(not_found)?;
+            let deleted = context.show_deleted;
+            let mut found = $noun::find(tx, &reference, deleted, &context.usable()).await?;
+            if found.is_none() && context.visibility() == Visibility::All {
+                found = $noun::find(tx, &reference, deleted, &Visibility::All).await?;
+            }
+            found.ok_or_else(|| not_found().into())
+        }
+    )*};
+}
+
+find_brought! {
+    /// A goal to look at. What the caller's project may use comes first, for administrators then what only others may.
     goal: goal::Goal;
-    /// A strategy.
+    /// A strategy to look at, likewise.
     strategy: strategy::Strategy;
-    /// A scoring engine.
+    /// A scoring engine to look at, likewise.
     scoring_engine: scoring_engine::ScoringEngine;
+}
+
+find_by_any! {
+    /// A goal that the caller's project may use.
+    usable_goal: goal::Goal, usable;
+    /// A strategy that the caller's project may use.
+    usable_strategy: strategy::Strategy, usable;
     /// An audit template that the caller sees.
     audit_template: audit_template::AuditTemplate, visibility;
     /// An audit that the caller sees.
@@ -78,12 +98,12 @@ find_by_any! {
 }
 
 find_by_uuid! {
-    /// A goal by its UUID; `text` is what it is told by if it is not there.
-    goal_by_uuid: goal::Goal;
-    /// A strategy, likewise.
-    strategy_by_uuid: strategy::Strategy;
-    /// A scoring engine, likewise.
-    scoring_engine_by_uuid: scoring_engine::ScoringEngine;
+    /// A goal that the caller sees, by its UUID; `text` is what it is told by if it is not there.
+    goal_by_uuid: goal::Goal, visibility;
+    /// A strategy that the caller sees, likewise.
+    strategy_by_uuid: strategy::Strategy, visibility;
+    /// A scoring engine that the caller sees, likewise.
+    scoring_engine_by_uuid: scoring_engine::ScoringEngine, visibility;
     /// An audit template that the caller sees, likewise.
     audit_template_by_uuid: audit_template::AuditTemplate, visibility;
     /// An audit that the caller sees, likewise.
@@ -94,40 +114,66 @@ find_by_uuid! {
     action_by_uuid: action::Action, visibility;
 }
 
-/// A goal by UUID or name, for filters and bodies; none if there is none.
-pub(crate) async fn goal_for(tx: &mut Tx, context: &Context, text: &str) -> Result<Option<Stored<Goal>>, ApiError> {
+/// A goal by UUID or name, for bodies and patches: one that may be used; none if there is none.
+pub(crate) async fn goal_for(
+    tx: &mut Tx,
+    context: &Context,
+    text: &str,
+    usable: &Visibility,
+) -> Result<Option<Stored<Goal>>, ApiError> {
     let Some(reference) = uuid_or_name(text) else { return Ok(None) };
-    Ok(goal::find(tx, &reference, context.show_deleted).await?)
+    Ok(goal::find(tx, &reference, context.show_deleted, usable).await?)
 }
 
-/// A strategy by UUID or name, for filters and bodies; none if there is none.
+/// A strategy, likewise.
 pub(crate) async fn strategy_for(
     tx: &mut Tx,
     context: &Context,
     text: &str,
+    usable: &Visibility,
 ) -> Result<Option<Stored<Strategy>>, ApiError> {
     let Some(reference) = uuid_or_name(text) else { return Ok(None) };
-    Ok(strategy::find(tx, &reference, context.show_deleted).await?)
+    Ok(strategy::find(tx, &reference, context.show_deleted, usable).await?)
 }
 
-/// The names that an answer shows.
-pub(crate) async fn names(tx: &mut Tx, context: &Context) -> Result<Names, ApiError> {
-    let goals = goal::names(tx, None, context.show_deleted, MOST_NAMED).await?;
-    let strategies = strategy::names(tx, context.show_deleted, MOST_NAMED).await?;
+/// A goal by UUID or name that a list is filtered by; none if the caller sees none.
+pub(crate) async fn goal_filter(tx: &mut Tx, context: &Context, text: &str) -> Result<Option<Stored<Goal>>, ApiError> {
+    match goal_for(tx, context, text, &context.usable()).await? {
+        None if context.visibility() == Visibility::All => goal_for(tx, context, text, &Visibility::All).await,
+        found => Ok(found),
+    }
+}
+
+/// A strategy, likewise.
+pub(crate) async fn strategy_filter(
+    tx: &mut Tx,
+    context: &Context,
+    text: &str,
+) -> Result<Option<Stored<Strategy>>, ApiError> {
+    match strategy_for(tx, context, text, &context.usable()).await? {
+        None if context.visibility() == Visibility::All => strategy_for(tx, context, text, &Visibility::All).await,
+        found => Ok(found),
+    }
+}
+
+/// The names that an answer shows of these goals and strategies.
+pub(crate) async fn names(
+    tx: &mut Tx,
+    context: &Context,
+    goals: impl IntoIterator<Item = GoalId>,
+    strategies: impl IntoIterator<Item = StrategyId>,
+) -> Result<Names, ApiError> {
+    let (goals, strategies) = (distinct(goals), distinct(strategies));
+    let goals = goal::names(tx, &goals, context.show_deleted).await?;
+    let strategies = strategy::names(tx, &strategies, context.show_deleted).await?;
     Ok(Names::new(by_id(goals), by_id(strategies)))
 }
 
-/// The names of goals that an answer shows.
-pub(crate) async fn goal_names(
-    tx: &mut Tx,
-    context: &Context,
-    goals: impl Iterator<Item = GoalId>,
-) -> Result<Names, ApiError> {
-    let mut goals: Vec<GoalId> = goals.collect();
-    goals.sort_unstable();
-    goals.dedup();
-    let goals = goal::names(tx, Some(&goals), context.show_deleted, MOST_NAMED).await?;
-    Ok(Names::new(by_id(goals), HashMap::new()))
+fn distinct<I: Ord>(ids: impl IntoIterator<Item = I>) -> Vec<I> {
+    let mut ids: Vec<I> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 fn by_id<I: Copy + Eq + Hash + Into<Uuid>>(rows: Vec<Stored<(I, String)>>) -> HashMap<I, Named> {

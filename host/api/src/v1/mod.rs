@@ -8,6 +8,8 @@ pub(crate) mod data_model;
 pub(crate) mod find;
 pub(crate) mod goals;
 pub(crate) mod names;
+pub(crate) mod plugin_quotas;
+pub(crate) mod plugins;
 pub(crate) mod scoring_engines;
 pub(crate) mod services;
 pub(crate) mod stamps;
@@ -36,6 +38,8 @@ pub(crate) fn routes() -> Router<ApiState> {
         .merge(audits::routes())
         .merge(action_plans::routes())
         .merge(actions::routes())
+        .merge(plugins::routes())
+        .merge(plugin_quotas::routes())
         .merge(scoring_engines::routes())
         .merge(services::routes())
         .merge(data_model::routes())
@@ -53,6 +57,8 @@ pub(crate) fn methods(path: &str) -> Option<&'static str> {
         (Some("v1"), Some("action_plans")) => Some("DELETE, GET, PATCH"),
         (Some("v1"), Some("actions")) => Some("GET, PATCH"),
         (Some("v1"), Some("webhooks")) => Some("POST"),
+        (Some("v1"), Some("plugins")) => Some(plugins::methods(segments.collect::<Vec<_>>().as_slice())),
+        (Some("v1"), Some("plugin_quotas")) => Some("GET, PUT"),
         _ => None,
     }
 }

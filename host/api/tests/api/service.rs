@@ -12,16 +12,18 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use watcher_api::{
-    ApiOptions, ApiState, AuthError, Authentication, Caller, Probe, ProbeError, Requirements, TokenCheck,
+    ApiOptions, ApiState, AuthError, Authentication, Caller, Policy, Probe, ProbeError, Requirements, TokenCheck,
 };
 use watcher_bus::Bus;
 use watcher_cluster::{AuditScope, ClusterDataModel, ComputeModel};
 use watcher_domain::clock::{CountingIds, MockClock};
-use watcher_domain::plugin::Digest;
+use watcher_domain::plugin::{Description, Digest, PluginKind, Specifics};
+use watcher_domain::ports::{InspectError, Inspection, PluginInspector};
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, AuditId, Clock as _, Goal, GoalId,
     Ids as _, IndicatorSpec, ProjectId, ScoringEngine, ScoringEngineId, Stamps, Strategy, StrategyId,
 };
+use watcher_registry::Registry;
 use watcher_store::{Store, action, action_plan, goal, scoring_engine, strategy};
 
 use crate::contract;
@@ -30,6 +32,7 @@ use crate::contract;
 pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) store: Store,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<MockClock>,
     pub(crate) ids: Arc<CountingIds>,
@@ -107,6 +110,25 @@ impl Probe for Engine {
     }
 }
 
+/// A component of these tests is its description as JSON.
+struct JsonInspector;
+
+#[async_trait]
+impl PluginInspector for JsonInspector {
+    async fn inspect(&self, component: Arc<[u8]>) -> Result<Inspection, InspectError> {
+        let description: Description = serde_json::from_slice(&component)
+            .map_err(|_| InspectError::Invalid(vec!["not a component".to_owned(), "no magic number".to_owned()]))?;
+        let kind = match description.specifics {
+            Specifics::Strategy(_) => PluginKind::Strategy,
+            Specifics::Action(_) => PluginKind::Action,
+            Specifics::ScoringEngine(_) => PluginKind::ScoringEngine,
+            Specifics::Planner {} => PluginKind::Planner,
+        };
+        let imports = vec!["watcher:log/log@0.1.0".to_owned()];
+        Ok(Inspection { digest: Digest([0; 32]), kind, description, imports })
+    }
+}
+
 impl Service {
     /// Without authentication.
     pub(crate) async fn new() -> Self {
@@ -134,17 +156,20 @@ impl Service {
     pub(crate) fn on(store: Store, authentication: Authentication, options: ApiOptions) -> Self {
         let (bus, ids) = (Bus::in_process(), Arc::new(CountingIds::starting_at(1000)));
         let (clock, engine) = (Arc::new(MockClock::default()), Arc::new(Engine::default()));
+        let registry = Registry::new(store.clone(), Arc::new(JsonInspector), clock.clone(), ids.clone());
+        let policy = Arc::new(Policy::default());
         let state = ApiState {
             store: store.clone(),
+            registry: Arc::new(registry),
             bus: bus.clone(),
             authentication,
-            policy: Arc::default(),
+            policy: policy.clone(),
             probe: engine.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             options: Arc::new(options),
         };
-        Self { router: watcher_api::router(state), store, bus, clock, ids, engine }
+        Self { router: watcher_api::router(state), store, policy, bus, clock, ids, engine }
     }
 
     /// Adds a goal and returns its id.

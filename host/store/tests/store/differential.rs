@@ -137,21 +137,23 @@ impl World {
                 };
                 told(inserted.await)
             }
-            9 => told(goal::find(tx, &Reference::Name(name.to_owned()), random.random()).await.map(value)),
+            9 => told(goal::find(tx, &Reference::Name(name.to_owned()), random.random(), &visible).await.map(value)),
             10 => {
                 told(audit::find(tx, &Reference::Name(format!("{name}1")), random.random(), &visible).await.map(value))
             }
             11 => told(
                 audit_template::find(tx, &Reference::Name(name.to_owned()), random.random(), &visible).await.map(value),
             ),
-            12 => told(strategy::find(tx, &Reference::Name(name.to_owned()), random.random()).await.map(value)),
+            12 => {
+                told(strategy::find(tx, &Reference::Name(name.to_owned()), random.random(), &visible).await.map(value))
+            }
             13 => {
                 let Some(goal) = self.goals.choose(random) else { return ("none".to_owned(), true) };
                 if random.random_bool(0.3) {
                     told(goal::soft_delete(tx, goal.id, now).await)
                 } else {
                     told(
-                        strategy::list_for_goal(tx, goal.id)
+                        strategy::list_for_goal(tx, goal.id, &Visibility::All)
                             .await
                             .map(|rows| rows.into_iter().map(Some).map(value).collect::<Vec<_>>()),
                     )
@@ -271,11 +273,12 @@ async fn rows(tx: &mut Tx) -> Vec<String> {
     let all = &Visibility::All;
     let mut rows = Vec::new();
     let mut add = |text: String| rows.push(text);
-    for row in goal::list(tx, &everything(goal::Sort::Serial)).await.unwrap() {
+    for row in goal::list(tx, &everything(goal::Sort::Serial), all).await.unwrap() {
         add(format!("{:?}", row.value));
     }
-    for row in
-        strategy::list(tx, &strategy::StrategyFilter::default(), &everything(strategy::Sort::Serial)).await.unwrap()
+    for row in strategy::list(tx, &strategy::StrategyFilter::default(), &everything(strategy::Sort::Serial), all)
+        .await
+        .unwrap()
     {
         add(format!("{:?}", row.value));
     }

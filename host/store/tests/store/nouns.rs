@@ -28,15 +28,15 @@ async fn goals_and_strategies_are_found_in_any_letter_case() {
         goal::insert(&mut tx, &small).await.unwrap();
         strategy::insert(&mut tx, &strategy).await.unwrap();
         for name in ["thermal", "Thermal", "THERMAL"] {
-            let found = goal::find(&mut tx, &named(name), false).await.unwrap().unwrap();
+            let found = goal::find(&mut tx, &named(name), false, &Visibility::All).await.unwrap().unwrap();
             assert_eq!(found.value.id, small.id, "{name} on {}", store.name);
         }
-        let found = strategy::find(&mut tx, &named("OUTLET"), false).await.unwrap().unwrap();
+        let found = strategy::find(&mut tx, &named("OUTLET"), false, &Visibility::All).await.unwrap().unwrap();
         assert_eq!(found.value.id, strategy.id, "{}", store.name);
         goal::insert(&mut tx, &capital).await.unwrap();
-        let exact = goal::find(&mut tx, &named("THERMAL"), false).await.unwrap().unwrap();
+        let exact = goal::find(&mut tx, &named("THERMAL"), false, &Visibility::All).await.unwrap().unwrap();
         assert_eq!(exact.value.id, capital.id, "the exact name comes first");
-        assert!(goal::find(&mut tx, &named("frost"), false).await.unwrap().is_none());
+        assert!(goal::find(&mut tx, &named("frost"), false, &Visibility::All).await.unwrap().is_none());
     }
 }
 
@@ -107,10 +107,16 @@ async fn rows_are_found_by_number_uuid_and_name() {
         action::insert_many(&mut tx, &actions).await.unwrap();
 
         for reference in [Reference::Serial(1), Reference::Uuid(chain.goal.id.0), named(&chain.goal.name)] {
-            assert_eq!(goal::find(&mut tx, &reference, false).await.unwrap().unwrap().value, chain.goal);
+            assert_eq!(
+                goal::find(&mut tx, &reference, false, &Visibility::All).await.unwrap().unwrap().value,
+                chain.goal
+            );
         }
         for reference in [Reference::Serial(1), Reference::Uuid(chain.strategy.id.0), named(&chain.strategy.name)] {
-            assert_eq!(strategy::find(&mut tx, &reference, false).await.unwrap().unwrap().value, chain.strategy);
+            assert_eq!(
+                strategy::find(&mut tx, &reference, false, &Visibility::All).await.unwrap().unwrap().value,
+                chain.strategy
+            );
         }
         for reference in [Reference::Serial(1), Reference::Uuid(template.id.0), named("t")] {
             assert_eq!(audit_template::find(&mut tx, &reference, false, &ALL).await.unwrap().unwrap().value, template);
@@ -125,7 +131,7 @@ async fn rows_are_found_by_number_uuid_and_name() {
             assert_eq!(action::find(&mut tx, &reference, false, &ALL).await.unwrap().unwrap().value, actions[0]);
         }
         for reference in [Reference::Serial(9), Reference::Serial(i64::MIN), Reference::Uuid(make.uuid()), named("")] {
-            assert!(goal::find(&mut tx, &reference, true).await.unwrap().is_none());
+            assert!(goal::find(&mut tx, &reference, true, &Visibility::All).await.unwrap().is_none());
             assert!(action::find(&mut tx, &reference, true, &ALL).await.unwrap().is_none());
             assert!(action_plan::find(&mut tx, &reference, true, &ALL).await.unwrap().is_none());
         }
@@ -339,15 +345,15 @@ async fn a_name_is_free_again_after_deletion_however_often() {
             goal::insert(&mut tx, &last).await.unwrap();
             let strategy = make.strategy("again", &last);
             strategy::insert(&mut tx, &strategy).await.unwrap();
-            assert_eq!(strategy::list_for_goal(&mut tx, last.id).await.unwrap().len(), 1);
+            assert_eq!(strategy::list_for_goal(&mut tx, last.id, &Visibility::All).await.unwrap().len(), 1);
             assert!(strategy::soft_delete(&mut tx, strategy.id, make.now()).await.unwrap());
-            assert!(strategy::list_for_goal(&mut tx, last.id).await.unwrap().is_empty());
+            assert!(strategy::list_for_goal(&mut tx, last.id, &Visibility::All).await.unwrap().is_empty());
         }
-        let found = goal::find(&mut tx, &named("again"), true).await.unwrap().unwrap();
+        let found = goal::find(&mut tx, &named("again"), true, &Visibility::All).await.unwrap().unwrap();
         assert_eq!(found.value, last, "the living one comes before the deleted ones");
         let page = Page { limit: 9, marker: None, sort: goal::Sort::Serial, dir: SortDir::Asc, show_deleted: true };
-        assert_eq!(goal::list(&mut tx, &page).await.unwrap().len(), 4);
-        assert_eq!(goal::list(&mut tx, &Page { show_deleted: false, ..page }).await.unwrap().len(), 1);
+        assert_eq!(goal::list(&mut tx, &page, &Visibility::All).await.unwrap().len(), 4);
+        assert_eq!(goal::list(&mut tx, &Page { show_deleted: false, ..page }, &ALL).await.unwrap().len(), 1);
     }
 }
 
@@ -467,7 +473,7 @@ async fn scoring_engines_read_back_and_their_names_are_free_again_when_they_are_
         let first = make.scoring_engine("dummy_scorer");
         scoring_engine::insert(&mut tx, &first).await.unwrap();
         let found = async |tx: &mut _, reference: &Reference, deleted| {
-            scoring_engine::find(tx, reference, deleted).await.unwrap().map(|row| row.value)
+            scoring_engine::find(tx, reference, deleted, &Visibility::All).await.unwrap().map(|row| row.value)
         };
         assert_eq!(found(&mut tx, &named("dummy_scorer"), false).await, Some(first.clone()), "{}", store.name);
         assert_eq!(found(&mut tx, &Reference::Uuid(first.id.0), false).await, Some(first.clone()));
@@ -497,18 +503,15 @@ async fn names_are_read_without_the_rest_of_their_rows() {
         let strategy = make.strategy("s", &goals[0]);
         strategy::insert(&mut tx, &strategy).await.unwrap();
         goal::soft_delete(&mut tx, goals[2].id, make.later(1)).await.unwrap();
-        let names = async |tx: &mut _, among: Option<&[usize]>, deleted, limit| {
-            let among: Option<Vec<_>> = among.map(|among| among.iter().map(|&place| goals[place].id).collect());
-            let rows = goal::names(tx, among.as_deref(), deleted, limit).await.unwrap();
+        let names = async |tx: &mut _, among: &[usize], deleted| {
+            let among: Vec<_> = among.iter().map(|&place| goals[place].id).collect();
+            let rows = goal::names(tx, &among, deleted).await.unwrap();
             rows.into_iter().map(|row| row.value.1).collect::<Vec<_>>()
         };
-        assert_eq!(names(&mut tx, None, false, 9).await, ["b", "a"], "{}", store.name);
-        assert_eq!(names(&mut tx, None, true, 9).await, ["b", "a", "c"]);
-        assert_eq!(names(&mut tx, None, true, 1).await, ["b"]);
-        assert_eq!(names(&mut tx, Some(&[2, 1]), true, 9).await, ["a", "c"]);
-        assert_eq!(names(&mut tx, Some(&[2, 1]), false, 9).await, ["a"]);
-        assert!(names(&mut tx, Some(&[]), true, 9).await.is_empty());
-        let strategies = strategy::names(&mut tx, false, 9).await.unwrap();
+        assert_eq!(names(&mut tx, &[2, 1], true).await, ["a", "c"], "{}", store.name);
+        assert_eq!(names(&mut tx, &[2, 1], false).await, ["a"]);
+        assert!(names(&mut tx, &[], true).await.is_empty());
+        let strategies = strategy::names(&mut tx, &[strategy.id], false).await.unwrap();
         assert_eq!((strategies[0].serial, &strategies[0].value), (1, &(strategy.id, "s".to_owned())));
     }
 }

@@ -85,13 +85,13 @@ async fn pages_cover_every_list_once_in_every_order() {
         let mut order = Vec::new();
         for &sort in goal::Sort::ALL {
             order.push(walk!(&mut tx, sort, |row: &Stored<watcher_domain::Goal>| row.id.0, |page, db| goal::list(
-                db, &page
+                db, &page, ALL
             )));
         }
         for &sort in strategy::Sort::ALL {
             let filter = strategy::StrategyFilter::default();
             order.push(walk!(&mut tx, sort, |row: &Stored<watcher_domain::Strategy>| row.id.0, |page, db| {
-                strategy::list(db, &filter, &page)
+                strategy::list(db, &filter, &page, ALL)
             }));
         }
         for &sort in audit_template::Sort::ALL {
@@ -136,7 +136,7 @@ async fn filters_leave_out_what_does_not_fit() {
         let page =
             Page { limit: 9, marker: None, sort: strategy::Sort::Serial, dir: SortDir::Asc, show_deleted: false };
         let filter = strategy::StrategyFilter { goal: Some(two.goal.id) };
-        let found = strategy::list(&mut tx, &filter, &page).await.unwrap();
+        let found = strategy::list(&mut tx, &filter, &page, ALL).await.unwrap();
         assert_eq!(found.into_iter().map(|row| row.value).collect::<Vec<_>>(), std::slice::from_ref(&two.strategy));
 
         let page = Page { limit: 9, marker: None, sort: audit::Sort::Serial, dir: SortDir::Asc, show_deleted: false };

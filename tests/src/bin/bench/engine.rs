@@ -50,7 +50,9 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
         for round in 0..4 {
             let mut tx = store.begin().await?;
             let reference = Reference::Name("vm_workload_consolidation".to_owned());
-            let found = strategy::find(&mut tx, &reference, false).await?.context("the strategy is not registered")?;
+            let found = strategy::find(&mut tx, &reference, false, &watcher_store::Visibility::All)
+                .await?
+                .context("the strategy is not registered")?;
             let row = Audit {
                 id: AuditId(ids.uuid()),
                 project_id: None,

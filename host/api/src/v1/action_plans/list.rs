@@ -86,7 +86,7 @@ async fn page(
     };
     let mut filter = action_plan::ActionPlanFilter { audit: audit.map(AuditId), ..Default::default() };
     if let Some(strategy) = strategy {
-        let Some(strategy) = find::strategy_for(&mut tx, context, &strategy).await? else {
+        let Some(strategy) = find::strategy_filter(&mut tx, context, &strategy).await? else {
             return Ok(Json(ActionPlanPage { action_plans: Vec::new(), next: None }));
         };
         filter.strategy = Some(strategy.id);
@@ -99,7 +99,7 @@ async fn page(
     let rows = action_plan::list(&mut tx, &filter, &page, &context.visibility()).await?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let indicators = efficacy_indicator::list_of_plans(&mut tx, &ids).await?;
-    let names = find::names(&mut tx, context).await?;
+    let names = find::names(&mut tx, context, [], rows.iter().map(|row| row.strategy_id)).await?;
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|row| row.id));
     let mut action_plans: Vec<_> = rows
         .iter()

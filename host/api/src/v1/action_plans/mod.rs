@@ -34,6 +34,6 @@ pub(crate) fn routes() -> Router<ApiState> {
 /// The full record of one plan.
 async fn full_record(tx: &mut Tx, context: &Context, plan: &ActionPlan) -> Result<ActionPlanView, ApiError> {
     let indicators = efficacy_indicator::list_of_plan(tx, plan.id).await?;
-    let names = find::names(tx, context).await?;
+    let names = find::names(tx, context, [], [plan.strategy_id]).await?;
     Ok(ActionPlanView::new(plan, indicators.iter(), &names, &context.base, context.version, Detail::Full))
 }

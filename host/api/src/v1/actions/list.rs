@@ -2,13 +2,14 @@
 
 use axum::Json;
 use watcher_domain::{ActionPlanId, AuditId};
-use watcher_store::{Page, action, action_description};
+use watcher_store::{Page, action};
 
 use crate::arguments::{self, Arguments, Marker};
 use crate::context::Context;
 use crate::error::{ApiError, Invalid};
 use crate::openapi::{Headers, PageArguments, ReadProblems};
 use crate::policy::Rule;
+use crate::v1::actions::Descriptions;
 use crate::v1::actions::view::{ActionPage, ActionView};
 use crate::v1::{Detail, find};
 
@@ -90,12 +91,12 @@ async fn page(
     };
     let page = Page { limit: listing.limit, marker, sort, dir: listing.dir, show_deleted: context.show_deleted };
     let rows = action::list(&mut tx, &filter, &page, &context.visibility()).await?;
-    let descriptions = action_description::list(&mut tx).await?;
+    let descriptions = Descriptions::of(&mut tx, rows.iter().map(|row| &row.value)).await?;
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|row| row.id));
     let mut actions: Vec<_> = rows
         .iter()
         .map(|row| {
-            let description = descriptions.get(&row.action_type);
+            let description = descriptions.get(row);
             ActionView::new(row, description, &context.base, context.version, detail)
         })
         .collect();

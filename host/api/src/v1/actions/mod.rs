@@ -5,10 +5,13 @@ pub(crate) mod show;
 pub(crate) mod update;
 pub(crate) mod view;
 
+use std::collections::{HashMap, HashSet};
+
 use axum::Router;
 use axum::routing::get;
-use watcher_domain::Action;
-use watcher_store::{Tx, action_description};
+use watcher_domain::plugin::Description;
+use watcher_domain::{Action, Digest};
+use watcher_store::{Tx, action_description, plugin};
 
 use crate::context::Context;
 use crate::error::ApiError;
@@ -29,7 +32,29 @@ pub(crate) fn routes() -> Router<ApiState> {
 
 /// The full record of one action.
 async fn full_record(tx: &mut Tx, context: &Context, action: &Action) -> Result<ActionView, ApiError> {
-    let descriptions = action_description::list(tx).await?;
-    let description = descriptions.get(&action.action_type);
+    let descriptions = Descriptions::of(tx, std::iter::once(action)).await?;
+    let description = descriptions.get(action);
     Ok(ActionView::new(action, description, &context.base, context.version, Detail::Full))
+}
+
+/// What actions do, in the words of the handlers that carry them out.
+struct Descriptions {
+    /// Of built-in handlers, by type.
+    built_in: HashMap<String, String>,
+    /// Of those of projects, which may bear any name.
+    brought: HashMap<Digest, Description>,
+}
+
+impl Descriptions {
+    async fn of(tx: &mut Tx, actions: impl Iterator<Item = &Action>) -> Result<Self, ApiError> {
+        let digests: HashSet<Digest> = actions.map(|action| action.digest).collect();
+        let digests: Vec<Digest> = digests.into_iter().collect();
+        let brought = plugin::descriptions(tx, &digests).await?;
+        Ok(Self { built_in: action_description::list(tx).await?, brought })
+    }
+
+    fn get(&self, action: &Action) -> Option<&String> {
+        let brought = self.brought.get(&action.digest).map(|description| &description.description);
+        brought.or_else(|| self.built_in.get(&action.action_type))
+    }
 }

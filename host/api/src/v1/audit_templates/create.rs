@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use watcher_domain::{AuditTemplate, AuditTemplateId, Stamps};
-use watcher_store::{Page, Reference, SortDir, Tx, audit_template, strategy};
+use watcher_store::{Page, Reference, SortDir, Tx, Visibility, audit_template, strategy};
 
 use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
@@ -70,9 +70,10 @@ pub(crate) async fn create(
     let strategy = fields.text("strategy")?.filter(|strategy| !strategy.is_empty());
     let default_parameters = fields.object("default_parameters")?.cloned().unwrap_or_default();
 
+    let usable = context.usable();
     let mut tx = context.api.store.begin().await?;
     let goal_row = match goal {
-        Some(goal) => find::goal_for(&mut tx, &context, goal).await?,
+        Some(goal) => find::goal_for(&mut tx, &context, goal, &usable).await?,
         None => None,
     };
     let Some(goal_row) = goal_row else {
@@ -83,10 +84,10 @@ pub(crate) async fn create(
         None => None,
         Some(text) => {
             let reference: Reference = text.parse().unwrap_or_else(|never| match never {});
-            let found = strategy::find(&mut tx, &reference, false).await?;
+            let found = strategy::find(&mut tx, &reference, false, &usable).await?;
             let found = found.ok_or_else(|| fields.refuse(format!("Strategy {text} is invalid")))?;
             if found.goal_id != goal_row.id {
-                let choices = choices(&mut tx).await?;
+                let choices = choices(&mut tx, &usable).await?;
                 let reason = format!(
                     "'{}' strategy does relate to the '{}' goal. Possible choices: {choices}",
                     found.name, goal_row.name
@@ -116,7 +117,7 @@ pub(crate) async fn create(
     };
     let inserted = audit_template::insert(&mut tx, &template).await;
     inserted.map_err(|error| Conflict::or_store(error, Conflict::AuditTemplateName))?;
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::names(&mut tx, &context, [template.goal_id], template.strategy_id).await?;
     tx.commit().await?;
     tracing::info!(audit_template.id = %template.id, "audit template {} created", template.id);
     Ok(Created {
@@ -125,8 +126,8 @@ pub(crate) async fn create(
     })
 }
 
-/// Every strategy, as refusals list them.
-async fn choices(tx: &mut Tx) -> Result<String, ApiError> {
+/// Every strategy that may be used, as refusals list them.
+async fn choices(tx: &mut Tx, usable: &Visibility) -> Result<String, ApiError> {
     let page = Page {
         limit: MOST_CHOICES,
         marker: None,
@@ -134,7 +135,7 @@ async fn choices(tx: &mut Tx) -> Result<String, ApiError> {
         dir: SortDir::Asc,
         show_deleted: false,
     };
-    let strategies = strategy::list(tx, &strategy::StrategyFilter::default(), &page).await?;
+    let strategies = strategy::list(tx, &strategy::StrategyFilter::default(), &page, usable).await?;
     let choices: Vec<_> = strategies.iter().map(|row| format!("'{}' ({})", row.id, row.name)).collect();
     Ok(choices.join(", "))
 }

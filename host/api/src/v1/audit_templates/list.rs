@@ -86,11 +86,13 @@ async fn page(
     let mut filter = audit_template::AuditTemplateFilter::default();
     let nothing = AuditTemplatePage { audit_templates: Vec::new(), next: None };
     if let Some(goal) = goal {
-        let Some(goal) = find::goal_for(&mut tx, context, &goal).await? else { return Ok(Json(nothing)) };
+        let Some(goal) = find::goal_filter(&mut tx, context, &goal).await? else { return Ok(Json(nothing)) };
         filter.goal = Some(goal.id);
     }
     if let Some(strategy) = strategy {
-        let Some(strategy) = find::strategy_for(&mut tx, context, &strategy).await? else { return Ok(Json(nothing)) };
+        let Some(strategy) = find::strategy_filter(&mut tx, context, &strategy).await? else {
+            return Ok(Json(nothing));
+        };
         filter.strategy = Some(strategy.id);
     }
     let sort = match listing.key {
@@ -99,7 +101,13 @@ async fn page(
     };
     let page = Page { limit: listing.limit, marker, sort, dir: listing.dir, show_deleted: context.show_deleted };
     let rows = audit_template::list(&mut tx, &filter, &page, &context.visibility()).await?;
-    let names = find::names(&mut tx, context).await?;
+    let names = find::names(
+        &mut tx,
+        context,
+        rows.iter().map(|row| row.goal_id),
+        rows.iter().filter_map(|row| row.strategy_id),
+    )
+    .await?;
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|row| row.id));
     let mut audit_templates: Vec<_> =
         rows.iter().map(|row| AuditTemplateView::new(row, &names, &context.base, context.version, detail)).collect();

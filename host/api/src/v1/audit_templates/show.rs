@@ -25,6 +25,6 @@ pub(crate) async fn show(
     let mut tx = context.api.store.read().await?;
     let template = find::audit_template(&mut tx, &context, &ident).await?;
     context.enforce_on(Rule::AuditTemplateGet, &*template)?;
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::names(&mut tx, &context, [template.goal_id], template.strategy_id).await?;
     Ok(Json(AuditTemplateView::new(&template, &names, &context.base, context.version, Detail::Full)))
 }

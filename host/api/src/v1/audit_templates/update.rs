@@ -3,7 +3,7 @@
 use axum::Json;
 use serde_json::{Map, Value, json};
 use watcher_domain::AuditTemplate;
-use watcher_store::{Reference, Stored, Tx, audit_template, goal, strategy};
+use watcher_store::{Reference, Stored, Tx, Visibility, audit_template, goal, strategy};
 
 use crate::arguments::Arguments;
 use crate::body::Body;
@@ -44,12 +44,14 @@ pub(crate) async fn update(
         return Err(Invalid::GoalRemoved.into());
     }
     let mut tx = context.api.store.begin().await?;
-    resolve(&mut tx, &context, &mut operations, &body).await?;
-    let before = find::audit_template(&mut tx, &context, &ident).await?;
+    let found = find::audit_template(&mut tx, &context, &ident).await;
+    let usable = found.as_ref().map_or_else(|_| context.usable(), |row| Visibility::of(row.project_id.as_ref()));
+    resolve(&mut tx, &context, &usable, &mut operations, &body).await?;
+    let before = found?;
     context.enforce_on(Rule::AuditTemplateUpdate, &*before)?;
     check_companions(&context, &before, &operations)?;
 
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::names(&mut tx, &context, [before.goal_id], before.strategy_id).await?;
     let patched = Patched(patch::apply(document(&before, &names), &operations)?);
     let after = read(&mut tx, &context, &before, &names, &patched).await?;
     if after != before.value {
@@ -59,12 +61,19 @@ pub(crate) async fn update(
         }
     }
     let stored = find::audit_template_by_uuid(&mut tx, &context, Some(after.id.0), &ident).await?;
+    let names = find::names(&mut tx, &context, [stored.goal_id], stored.strategy_id).await?;
     tx.commit().await?;
     Ok(Json(AuditTemplateView::new(&stored, &names, &context.base, context.version, Detail::Full)))
 }
 
 /// Turns `/goal` and `/strategy` into `/goal_id` and `/strategy_id` with numbers.
-async fn resolve(tx: &mut Tx, context: &Context, operations: &mut [Operation], body: &Value) -> Result<(), ApiError> {
+async fn resolve(
+    tx: &mut Tx,
+    context: &Context,
+    usable: &Visibility,
+    operations: &mut [Operation],
+    body: &Value,
+) -> Result<(), ApiError> {
     for operation in operations {
         let is_goal = match operation.path.as_str() {
             "/goal" => true,
@@ -79,12 +88,12 @@ async fn resolve(tx: &mut Tx, context: &Context, operations: &mut [Operation], b
             reason: format!("{what} {} is invalid", text::plain(&given)),
         };
         let serial = if is_goal {
-            let found = find::goal_for(tx, context, text).await?;
+            let found = find::goal_for(tx, context, text, usable).await?;
             found.map(|row| row.serial).ok_or_else(|| refuse("Goal"))?.into()
         } else if given.is_null() || given == "" {
             Value::Null
         } else {
-            let found = find::strategy_for(tx, context, text).await?;
+            let found = find::strategy_for(tx, context, text, usable).await?;
             found.map(|row| row.serial).ok_or_else(|| refuse("Strategy"))?.into()
         };
         operation.path.push_str("_id");
@@ -134,11 +143,12 @@ async fn read(
     names: &Names,
     patched: &Patched,
 ) -> Result<AuditTemplate, ApiError> {
+    let usable = Visibility::of(before.project_id.as_ref());
     let goal_id = match patched.get("goal_id") {
         Some(value) if value.as_i64() == names.goal(before.goal_id).map(|goal| goal.serial) => before.goal_id,
         given => {
             let found = match given.and_then(as_reference) {
-                Some(reference) => goal::find(tx, &reference, context.show_deleted).await?,
+                Some(reference) => goal::find(tx, &reference, context.show_deleted, &usable).await?,
                 None => None,
             };
             let given = given.cloned().unwrap_or_default();
@@ -149,9 +159,16 @@ async fn read(
     };
     let strategy_row = match patched.get("strategy_id") {
         None => None,
+        // What stays as it was may be what its project must not use any more.
+        Some(value) if value.as_i64() == names.strategy(before.strategy_id).map(|strategy| strategy.serial) => {
+            match before.strategy_id {
+                Some(id) => strategy::get(tx, id).await?,
+                None => None,
+            }
+        }
         Some(given) => {
             let found = match as_reference(given) {
-                Some(reference) => strategy::find(tx, &reference, context.show_deleted).await?,
+                Some(reference) => strategy::find(tx, &reference, context.show_deleted, &usable).await?,
                 None => None,
             };
             Some(found.ok_or_else(|| {

@@ -117,7 +117,7 @@ pub(crate) async fn create(context: Context, arguments: Arguments, body: Body) -
     };
     let inserted = audit::insert(&mut tx, &audit).await;
     inserted.map_err(|error| Conflict::or_store(error, Conflict::AuditName))?;
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::names(&mut tx, &context, [audit.goal_id], audit.strategy_id).await?;
     tx.commit().await?;
     tracing::info!(audit.id = %audit.id, "audit {} created", audit.id);
 
@@ -236,17 +236,17 @@ impl Origin {
             }
         };
         let strategy = match (wanted.strategy, template.as_ref().and_then(|template| template.strategy_id)) {
-            (Some(text), _) => Some(find::strategy(tx, context, text).await?),
+            (Some(text), _) => Some(find::usable_strategy(tx, context, text).await?),
             (None, Some(id)) => {
-                let found = strategy::find(tx, &Reference::Uuid(id.0), false).await?;
+                let found = strategy::find(tx, &Reference::Uuid(id.0), false, &context.usable()).await?;
                 Some(found.ok_or_else(|| NotFound::Strategy(id.to_string()))?)
             }
             (None, None) => None,
         };
         let goal = match (wanted.goal, &template) {
-            (Some(text), _) => find::goal(tx, context, text).await?,
+            (Some(text), _) => find::usable_goal(tx, context, text).await?,
             (None, Some(template)) => {
-                let found = goal::find(tx, &Reference::Uuid(template.goal_id.0), false).await?;
+                let found = goal::find(tx, &Reference::Uuid(template.goal_id.0), false, &context.usable()).await?;
                 found.ok_or_else(|| NotFound::Goal(template.goal_id.to_string()))?
             }
             (None, None) => return Err(Invalid::NeitherGoalNorTemplate.into()),

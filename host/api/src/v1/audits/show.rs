@@ -25,6 +25,6 @@ pub(crate) async fn show(
     let mut tx = context.api.store.read().await?;
     let audit = find::audit(&mut tx, &context, &ident).await?;
     context.enforce_on(Rule::AuditGet, &*audit)?;
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::names(&mut tx, &context, [audit.goal_id], audit.strategy_id).await?;
     Ok(Json(AuditView::new(&audit, &names, &context.base, context.version, Detail::Full)))
 }

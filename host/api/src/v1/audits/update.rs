@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use watcher_bus::{Control, Event};
 use watcher_domain::interval::Interval;
 use watcher_domain::{Audit, AuditState, AuditType, GoalId, StrategyId};
-use watcher_store::{Stored, Tx, audit, goal, strategy};
+use watcher_store::{Stored, Tx, Visibility, audit, goal, strategy};
 
 use crate::arguments::Arguments;
 use crate::body::Body;
@@ -54,13 +54,14 @@ pub(crate) async fn update(
     if let Some(state) = patch::replaced(&operations, "/state") {
         check_state(before.state, state, &operations)?;
     }
-    let names = find::names(&mut tx, &context).await?;
+    let names = find::names(&mut tx, &context, [before.goal_id], before.strategy_id).await?;
     let document = document(&before, &names);
     let patched = Patched(patch::apply(document.clone(), &operations)?);
     let state = read_state(before.state, &patched, &operations)?;
     let after = read(&mut tx, &context, &before, &document, &patched).await?;
     write(&mut tx, &context, &before, &after, state).await?;
     let stored = find::audit_by_uuid(&mut tx, &context, Some(before.id.0), &ident).await?;
+    let names = find::names(&mut tx, &context, [stored.goal_id], stored.strategy_id).await?;
     tx.commit().await?;
     if state != before.state {
         announce(&context, &before, state);
@@ -184,8 +185,9 @@ async fn read_goal(
     patched: &Patched,
 ) -> Result<GoalId, ApiError> {
     let Some((member, given)) = changed(document, patched, ["goal_id", "goal"]) else { return Ok(before.goal_id) };
+    let usable = Visibility::of(before.project_id.as_ref());
     let found = match given.and_then(as_reference) {
-        Some(reference) => goal::find(tx, &reference, context.show_deleted).await?,
+        Some(reference) => goal::find(tx, &reference, context.show_deleted, &usable).await?,
         None => None,
     };
     let given = given.cloned().unwrap_or_default();
@@ -205,8 +207,9 @@ async fn read_strategy(
         return Ok(before.strategy_id);
     };
     let Some(given) = given else { return Ok(None) };
+    let usable = Visibility::of(before.project_id.as_ref());
     let found = match as_reference(given) {
-        Some(reference) => strategy::find(tx, &reference, context.show_deleted).await?,
+        Some(reference) => strategy::find(tx, &reference, context.show_deleted, &usable).await?,
         None => None,
     };
     let found =

@@ -58,7 +58,7 @@ async fn page(
     };
     let page =
         Page { limit: listing.limit, marker, sort: listing.key, dir: listing.dir, show_deleted: context.show_deleted };
-    let rows = goal::list(&mut tx, &page).await?;
+    let rows = goal::list(&mut tx, &page, &context.visibility()).await?;
     let goals = rows.iter().map(|goal| GoalView::new(goal, &context.base, detail)).collect();
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|goal| goal.id));
     Ok(Json(GoalPage { goals, next }))

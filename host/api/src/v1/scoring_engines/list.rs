@@ -60,7 +60,7 @@ async fn page(
     };
     let page =
         Page { limit: listing.limit, marker, sort: listing.key, dir: listing.dir, show_deleted: context.show_deleted };
-    let rows = scoring_engine::list(&mut tx, &page).await?;
+    let rows = scoring_engine::list(&mut tx, &page, &context.visibility()).await?;
     let scoring_engines = rows.iter().map(|engine| ScoringEngineView::new(engine, &context.base, detail)).collect();
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|engine| engine.id));
     Ok(Json(ScoringEnginePage { scoring_engines, next }))

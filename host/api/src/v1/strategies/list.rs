@@ -72,7 +72,7 @@ async fn page(
     };
     let mut filter = strategy::StrategyFilter::default();
     if let Some(goal) = goal {
-        let Some(goal) = find::goal_for(&mut tx, context, &goal).await? else {
+        let Some(goal) = find::goal_filter(&mut tx, context, &goal).await? else {
             return Ok(Json(StrategyPage { strategies: Vec::new(), next: None }));
         };
         filter.goal = Some(goal.id);
@@ -82,8 +82,8 @@ async fn page(
         Key::GoalUuid | Key::GoalName => strategy::Sort::Serial,
     };
     let page = Page { limit: listing.limit, marker, sort, dir: listing.dir, show_deleted: context.show_deleted };
-    let rows = strategy::list(&mut tx, &filter, &page).await?;
-    let names = find::goal_names(&mut tx, context, rows.iter().map(|row| row.goal_id)).await?;
+    let rows = strategy::list(&mut tx, &filter, &page, &context.visibility()).await?;
+    let names = find::names(&mut tx, context, rows.iter().map(|row| row.goal_id), []).await?;
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|row| row.id));
     let mut strategies: Vec<_> = rows.iter().map(|row| StrategyView::new(row, &names, &context.base, detail)).collect();
     match listing.key {

@@ -25,6 +25,6 @@ pub(crate) async fn show(
     let mut tx = context.api.store.read().await?;
     let strategy = find::strategy(&mut tx, &context, &ident).await?;
     context.enforce_on(Rule::StrategyGet, &*strategy)?;
-    let names = find::goal_names(&mut tx, &context, std::iter::once(strategy.goal_id)).await?;
+    let names = find::names(&mut tx, &context, [strategy.goal_id], []).await?;
     Ok(Json(StrategyView::new(&strategy, &names, &context.base, Detail::Full)))
 }

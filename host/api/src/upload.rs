@@ -1,0 +1,87 @@
+//! Bodies of uploads: a component as it is, or as a part beside its notes and signature.
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
+use watcher_registry::Upload;
+
+use crate::body;
+use crate::error::{ApiError, Invalid};
+use crate::multipart;
+use crate::state::ApiOptions;
+
+/// Most bytes of everything else than the component: notes, signature, boundaries and heads of parts.
+const BESIDE: usize = 128 << 10;
+/// Most bytes of the notes.
+const LONGEST_NOTES: usize = 64 << 10;
+/// Most bytes of a signature.
+const LONGEST_SIGNATURE: usize = 16 << 10;
+
+/// Reads an upload within its bounds of size and time.
+pub(crate) async fn read(request: Request, options: &ApiOptions) -> Result<Upload, ApiError> {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = content_type.to_owned();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let limit = options.upload_limit;
+    let arrives = |limit| async move {
+        let read = body::read(request, limit);
+        tokio::time::timeout(options.upload_timeout, read).await.unwrap_or(Err(ApiError::TooSlow))
+    };
+    let upload = match media_type.as_str() {
+        "application/wasm" => Upload { component: component(&arrives(limit).await?), notes: None, signature: None },
+        "multipart/form-data" => {
+            let boundary = multipart::boundary(&content_type);
+            let boundary =
+                boundary.ok_or_else(|| Invalid::Multipart("has no boundary in its content type".to_owned()))?;
+            let body = arrives(limit.saturating_add(BESIDE)).await.map_err(|error| match error {
+                ApiError::TooLarge { .. } => ApiError::TooLarge { limit },
+                other => other,
+            })?;
+            from_parts(&body, boundary, limit)?
+        }
+        _ => return Err(ApiError::MediaType(media_type.chars().take(100).collect())),
+    };
+    if upload.component.is_empty() {
+        return Err(Invalid::MissingArgument("component").into());
+    }
+    Ok(upload)
+}
+
+fn component(bytes: &Bytes) -> std::sync::Arc<[u8]> {
+    bytes.as_ref().into()
+}
+
+fn from_parts(body: &Bytes, boundary: &str, limit: usize) -> Result<Upload, ApiError> {
+    let mut upload = Upload { component: [].into(), notes: None, signature: None };
+    let mut seen = Vec::new();
+    for (name, part) in multipart::parse(body, boundary)? {
+        if seen.contains(&name) {
+            return Err(Invalid::RepeatedArgument(name).into());
+        }
+        match name.as_str() {
+            "component" if part.len() > limit => return Err(ApiError::TooLarge { limit }),
+            "component" => upload.component = component(&part),
+            "notes" => upload.notes = Some(text("notes", &part, LONGEST_NOTES)?),
+            "signature" => upload.signature = Some(text("signature", &part, LONGEST_SIGNATURE)?),
+            _ => {
+                return Err(Invalid::Multipart(format!(
+                    "has a part {name:?}; there are component, notes and signature"
+                ))
+                .into());
+            }
+        }
+        seen.push(name);
+    }
+    Ok(upload)
+}
+
+fn text(name: &str, part: &Bytes, limit: usize) -> Result<String, Invalid> {
+    if part.len() > limit {
+        return Err(Invalid::Multipart(format!("has a part {name} of more than {limit} bytes")));
+    }
+    match std::str::from_utf8(part) {
+        Ok(text) if text.contains('\0') => Err(Invalid::Nul),
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(Invalid::Multipart(format!("has a part {name} that is no UTF-8"))),
+    }
+}

@@ -1,0 +1,126 @@
+//! How much a project may keep, and how often it may upload.
+
+use serde_json::{Map, Value};
+use watcher_domain::{ProjectId, Timestamp};
+use watcher_store::plugin::{self, Usage};
+use watcher_store::{Store, Tx};
+
+use crate::Registry;
+use crate::error::{RegistryError, Result};
+
+macro_rules! quotas {
+    ($($(#[$doc:meta])* $name:ident = $default:expr,)*) => {
+        /// Limits of a project.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Quotas { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Default for Quotas {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Quotas {
+            /// Names of all limits.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
+
+            /// The same with those of a project in their place. Names that are not limits of the registry are others' to read.
+            fn with(mut self, limits: &Map<String, Value>) -> Self {
+                $(if let Some(limit) = limits.get(stringify!($name)).and_then(Value::as_u64) {
+                    self.$name = limit;
+                })*
+                self
+            }
+        }
+    };
+}
+
+quotas! {
+    /// Plugins.
+    plugins = 50,
+    /// Versions of all of them.
+    versions = 500,
+    /// Bytes of their components.
+    bytes = 1 << 30,
+    /// Projects that its plugins are offered to, counted for each plugin.
+    members = 1000,
+    /// Uploads that it may begin within an hour, whatever becomes of them.
+    uploads_per_hour = 60,
+}
+
+/// What a project may have, and has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What it may have.
+    pub limits: Quotas,
+    /// What it has.
+    pub usage: Usage,
+    /// Uploads that it began within the last hour.
+    pub uploads: u64,
+}
+
+/// How far back uploads count.
+const HOUR: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+impl Registry {
+    /// What a project may have, and has.
+    pub async fn standing(&self, project: &ProjectId) -> Result<Standing> {
+        let mut tx = self.store.read().await?;
+        self.standing_in(&mut tx, project, self.clock.now()).await
+    }
+
+    pub(crate) async fn standing_in(&self, tx: &mut Tx, project: &ProjectId, now: Timestamp) -> Result<Standing> {
+        let limits = self.options.quotas.with(&plugin::limits(tx, project).await?);
+        let usage = plugin::usage(tx, project).await?;
+        Ok(Standing { limits, usage, uploads: plugin::uploads_since(tx, project, now - HOUR).await? })
+    }
+
+    /// Changes limits of a project; a limit without a value goes back to the default.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoLimit`] for a name that is none.
+    pub async fn set_limits(&self, project: &ProjectId, changes: &[(String, Option<u64>)]) -> Result<Standing> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        plugin::lock_project(&mut tx, project, now).await?;
+        let mut limits = plugin::limits(&mut tx, project).await?;
+        for (name, limit) in changes {
+            if !Quotas::NAMES.contains(&name.as_str()) {
+                return Err(RegistryError::NoLimit(name.clone()));
+            }
+            match limit {
+                Some(limit) => limits.insert(name.clone(), (*limit).into()),
+                None => limits.shift_remove(name),
+            };
+        }
+        plugin::set_limits(&mut tx, project, &limits, now).await?;
+        let standing = self.standing_in(&mut tx, project, now).await?;
+        tx.commit().await?;
+        tracing::info!(project.id = %project, "limits of project {project} changed");
+        Ok(standing)
+    }
+
+    /// Counts an upload that begins now, unless there were too many.
+    pub(crate) async fn count_upload(&self, tx: &mut Tx, project: &ProjectId, now: Timestamp) -> Result<Standing> {
+        let standing = self.standing_in(tx, project, now).await?;
+        if standing.uploads >= standing.limits.uploads_per_hour {
+            return Err(RegistryError::TooManyUploads { limit: standing.limits.uploads_per_hour });
+        }
+        plugin::begin_upload(tx, project, now - HOUR, now).await?;
+        Ok(standing)
+    }
+}
+
+/// Refuses what would be more than a project may have.
+pub(crate) fn ask(what: &'static str, used: u64, wanted: u64, limit: u64) -> Result<()> {
+    if used.saturating_add(wanted) > limit {
+        return Err(RegistryError::Quota { what, limit, used, wanted });
+    }
+    Ok(())
+}
+
+/// How often anything about plugins changed, whichever process did it: an answer that was made under one number holds until there is
+/// another.
+pub async fn changes(store: &Store) -> Result<i64> {
+    Ok(plugin::number(store).await?)
+}

@@ -1,0 +1,8 @@
+//! Plugins of projects: uploads, their life, and who may use them, with an inspector that reads components as JSON.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod model;
+mod sharing;
+mod stage;
+mod uploads;

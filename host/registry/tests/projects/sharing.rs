@@ -1,0 +1,169 @@
+//! Who sees and uses the plugins of others.
+
+use std::time::Duration;
+
+use watcher_domain::cloud::{Grant, RequestPattern};
+use watcher_domain::plugin::MemberStatus::{Accepted, Pending, Rejected};
+use watcher_domain::plugin::PluginVisibility;
+use watcher_domain::{PluginId, PluginKind};
+use watcher_registry::{Changes, Quotas, RegistryError, RegistryOptions, grant_for};
+use watcher_store::plugin::EventFilter;
+use watcher_store::testing::backends;
+
+use crate::stage::{Stage, action, actor, admin, project, strategy_of};
+
+impl Stage {
+    async fn show(&self, id: PluginId, visibility: PluginVisibility) {
+        let changes = Changes { visibility: Some(visibility), ..Changes::default() };
+        self.registry.update(&admin(), id, &changes).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_shared_plugin_is_used_by_those_who_accepted_it_until_it_is_withdrawn() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let release = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap();
+        let (id, digest) = (release.plugin.id, release.version.version.digest);
+        let (a, b) = (actor("a"), actor("b"));
+        let error = stage.registry.offer(&a, id, &project("b")).await.unwrap_err();
+        assert!(matches!(error, RegistryError::NotShared(PluginVisibility::Private)), "{}: {error}", store.name);
+        assert!(matches!(stage.registry.answer(&b, id, &project("b"), Accepted).await, Err(RegistryError::NoPlugin)));
+        stage.show(id, PluginVisibility::Shared).await;
+        assert!(!stage.sees(id, "b").await);
+        stage.registry.offer(&a, id, &project("b")).await.unwrap();
+        assert!(matches!(stage.registry.offer(&a, id, &project("b")).await, Err(RegistryError::Member(_))));
+        assert!(stage.sees(id, "b").await && !stage.sees(id, "c").await);
+        assert!(!stage.runs(digest, "b").await, "what is not accepted is not used");
+        for (answer, uses) in [(Accepted, true), (Rejected, false), (Pending, false), (Accepted, true)] {
+            stage.registry.answer(&b, id, &project("b"), answer).await.unwrap();
+            assert_eq!(stage.runs(digest, "b").await, uses, "{answer}");
+            assert_eq!(stage.strategy_names("b").await.contains(&"mine".to_owned()), uses, "{answer}");
+            assert_eq!(stage.latest(PluginKind::Strategy, "mine", "b").await.is_some(), uses, "{answer}");
+        }
+        stage.show(id, PluginVisibility::Private).await;
+        assert!(!stage.sees(id, "b").await && !stage.runs(digest, "b").await);
+        stage.show(id, PluginVisibility::Shared).await;
+        assert!(stage.runs(digest, "b").await);
+        stage.registry.withdraw(&a, id, &project("b")).await.unwrap();
+        assert!(!stage.sees(id, "b").await && !stage.runs(digest, "b").await && stage.runs(digest, "a").await);
+        assert!(matches!(stage.registry.withdraw(&a, id, &project("b")).await, Err(RegistryError::NoMember(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_for_everybody_is_used_by_those_who_accepted_it() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let release = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap();
+        let (id, digest, b) = (release.plugin.id, release.version.version.digest, actor("b"));
+        for visibility in [PluginVisibility::Community, PluginVisibility::Public] {
+            stage.show(id, visibility).await;
+            assert!(stage.sees(id, "b").await && !stage.runs(digest, "b").await, "{}: {visibility}", store.name);
+            stage.registry.answer(&b, id, &project("b"), Accepted).await.unwrap();
+            assert!(stage.runs(digest, "b").await && !stage.runs(digest, "c").await);
+            stage.registry.answer(&b, id, &project("b"), Rejected).await.unwrap();
+            assert!(!stage.runs(digest, "b").await);
+        }
+        stage.registry.answer(&b, id, &project("b"), Accepted).await.unwrap();
+        stage.show(id, PluginVisibility::Shared).await;
+        assert!(!stage.sees(id, "b").await && !stage.runs(digest, "b").await, "to accept is not to be a member");
+        let own = stage.registry.answer(&actor("a"), id, &project("a"), Accepted).await;
+        assert!(matches!(own, Err(RegistryError::NothingToAccept)));
+    }
+}
+
+#[tokio::test]
+async fn an_own_plugin_shadows_an_accepted_one_which_shadows_a_built_in_one() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let latest = async |name: &str, who: &str| stage.latest(PluginKind::Action, name, who).await;
+        let built_in = latest("nop", "b").await;
+        let mut accepted = Vec::new();
+        for (owner, visibility) in [("a", PluginVisibility::Shared), ("c", PluginVisibility::Community)] {
+            let release = stage.upload(owner, &action("nop", "1.0.0", owner)).await.unwrap();
+            stage.show(release.plugin.id, visibility).await;
+            if visibility == PluginVisibility::Shared {
+                stage.registry.offer(&actor(owner), release.plugin.id, &project("b")).await.unwrap();
+            }
+            assert_eq!(latest("nop", "b").await, accepted.last().copied().or(built_in), "{}", store.name);
+            stage.clock.advance(Duration::from_secs(1));
+            stage.registry.answer(&actor("b"), release.plugin.id, &project("b"), Accepted).await.unwrap();
+            accepted.push(release.version.version.digest);
+            assert_eq!(latest("nop", "b").await, accepted.last().copied(), "the one accepted last");
+        }
+        let own = stage.upload("b", &action("nop", "1.0.0", "b")).await.unwrap().version.version.digest;
+        assert_eq!(latest("nop", "b").await, Some(own));
+        assert_eq!(latest("nop", "d").await, built_in);
+        for (name, who, wanted) in [
+            ("built-in/nop", "b", built_in),
+            ("a/nop", "b", Some(accepted[0])),
+            ("c/nop", "b", Some(accepted[1])),
+            ("b/nop", "b", Some(own)),
+            ("a/nop", "d", None),
+            ("b/nop", "a", None),
+            ("d/nop", "d", None),
+        ] {
+            assert_eq!(latest(name, who).await, wanted, "{name} for {who}");
+        }
+        let owner = |digest| {
+            [("built-in", built_in.unwrap()), ("a", accepted[0]), ("c", accepted[1]), ("b", own)]
+                .into_iter()
+                .find(|(_, known)| *known == digest)
+                .unwrap()
+                .0
+        };
+        let mut tx = store.read().await.unwrap();
+        let all = watcher_store::plugin::all_latest(&mut tx, PluginKind::Action, &crate::stage::visible("b")).await;
+        assert_eq!(all.unwrap().iter().map(|version| owner(version.digest)).collect::<Vec<_>>(), ["b"]);
+    }
+}
+
+#[tokio::test]
+async fn the_owner_sees_what_was_done_to_a_plugin_and_others_what_they_did() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let id = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap().plugin.id;
+        stage.show(id, PluginVisibility::Shared).await;
+        stage.registry.offer(&actor("a"), id, &project("b")).await.unwrap();
+        stage.registry.answer(&actor("b"), id, &project("b"), Accepted).await.unwrap();
+        stage.show(id, PluginVisibility::Public).await;
+        stage.registry.answer(&actor("c"), id, &project("c"), Accepted).await.unwrap();
+        let owner = stage.events(id, &EventFilter::Owner(project("a"))).await;
+        assert_eq!(owner, ["uploaded", "updated", "member_offered", "member_accepted", "updated"], "{}", store.name);
+        assert_eq!(stage.events(id, &EventFilter::Project(project("b"))).await, ["member_accepted"]);
+        assert_eq!(stage.events(id, &EventFilter::Project(project("c"))).await, ["accepted"]);
+        assert_eq!(stage.events(id, &EventFilter::All).await.len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn grants_are_kept_for_each_project() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let id = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap().plugin.id;
+        let grant = Grant(vec![RequestPattern::new("compute", "GET".parse().unwrap(), "/servers/{id}")]);
+        let refused = stage.registry.set_grant(&admin(), id, &project("b"), &grant).await;
+        assert!(matches!(refused, Err(RegistryError::NoPlugin)), "{}", store.name);
+        stage.registry.set_grant(&admin(), id, &project("a"), &grant).await.unwrap();
+        assert_eq!(grant_for(&store, &project("a"), id).await.unwrap().unwrap().0, grant);
+        assert_eq!(grant_for(&store, &project("b"), id).await.unwrap(), None);
+        stage.registry.set_grant(&admin(), id, &project("a"), &Grant::default()).await.unwrap();
+        assert_eq!(grant_for(&store, &project("a"), id).await.unwrap().unwrap().0, Grant::default());
+    }
+}
+
+#[tokio::test]
+async fn offers_are_counted() {
+    for store in backends().await {
+        let mut stage = Stage::with_built_in(&store).await;
+        let quotas = Quotas { members: 1, ..Quotas::default() };
+        stage.registry = stage.registry.with_options(RegistryOptions { quotas, ..RegistryOptions::default() });
+        let id = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap().plugin.id;
+        stage.show(id, PluginVisibility::Shared).await;
+        stage.registry.offer(&actor("a"), id, &project("b")).await.unwrap();
+        let error = stage.registry.offer(&actor("a"), id, &project("c")).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Quota { what: "members of plugins", limit: 1, .. }), "{error}");
+        assert!(!stage.sees(id, "c").await, "{}", store.name);
+    }
+}

@@ -1,0 +1,50 @@
+//! An action handler that a project uploads: it waits.
+
+use serde::Deserialize;
+use serde_json::json;
+use watcher_sdk::{Action, ActionDescription, ActionHost, Failure};
+
+/// The action handler.
+#[derive(Debug)]
+pub struct TenantAction;
+
+/// Input parameters.
+#[derive(Debug, Deserialize)]
+pub struct Parameters {
+    /// How long to wait.
+    pub seconds: f64,
+}
+
+/// There is nothing to configure.
+#[derive(Debug, Default, Deserialize)]
+pub struct Configuration {}
+
+impl Action for TenantAction {
+    type Parameters = Parameters;
+    type Configuration = Configuration;
+
+    fn describe() -> ActionDescription {
+        let schema = json!({
+            "type": "object",
+            "properties": {"seconds": {"type": "number", "minimum": 0, "maximum": 60}},
+            "required": ["seconds"],
+            "additionalProperties": false,
+        });
+        ActionDescription::new("tenant_action", "1.0.0", "An action of a project", "Waits for its project.", schema)
+    }
+
+    fn execute(host: &dyn ActionHost, parameters: &Parameters, _: &Configuration) -> Result<(), Failure> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the schema refuses anything but 0 to 60"
+        )]
+        host.sleep_ms((parameters.seconds * 1000.0).round() as u64)
+    }
+
+    fn revert(_: &dyn ActionHost, _: &Parameters, _: &Configuration) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+watcher_sdk::export_action!(TenantAction);

@@ -1,0 +1,236 @@
+//! Two projects and an administrator over real parts: a compiled plugin is uploaded, run, shared, switched off and withdrawn.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use e2e::{Stage, StageOptions, cluster, plugins};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// What members of projects need to run what they upload.
+const POLICY: &str = r#"
+"goal:get_all": "rule:admin_api or role:member"
+"strategy:get": "rule:admin_api or role:member"
+"strategy:get_all": "rule:admin_api or role:member"
+"audit:create": "rule:admin_api or role:member"
+"audit:get": "rule:admin_api or role:member"
+"action_plan:detail": "rule:admin_api or role:member"
+"action_plan:get": "rule:admin_api or role:member"
+"action_plan:start": "rule:admin_api or role:member"
+"action:detail": "rule:admin_api or role:member"
+"#;
+/// How long anything may take before a scenario fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Somebody with a token.
+struct User {
+    address: String,
+    token: String,
+    project: String,
+}
+
+/// Sends one request over a connection of its own: status, head and body.
+async fn exchange(address: &str, head: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("{head}Host: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head, answer[end + 4..].to_vec())
+}
+
+impl User {
+    async fn login(stage: &Stage, address: &str, name: &str, password: &str, project: &str) -> Self {
+        let identity = stage.simulator.endpoints().identity.strip_prefix("http://").unwrap().to_owned();
+        let (host, path) = identity.split_once('/').unwrap();
+        let domain = json!({"name": "Default"});
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"],
+                         "password": {"user": {"name": name, "domain": domain, "password": password}}},
+            "scope": {"project": {"name": project, "domain": domain}},
+        }});
+        let head = format!("POST /{path}/auth/tokens HTTP/1.1\r\nContent-Type: application/json\r\n");
+        let (status, head, body) = exchange(host, &head, body.to_string().as_bytes()).await;
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+        let token = head.lines().find_map(|line| line.to_lowercase().strip_prefix("x-subject-token:").map(str::len));
+        let line = head.lines().find(|line| line.to_lowercase().starts_with("x-subject-token:")).unwrap();
+        let token = line[line.len() - token.unwrap()..].trim().to_owned();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let project = body["token"]["project"]["id"].as_str().unwrap().to_owned();
+        Self { address: address.to_owned(), token, project }
+    }
+
+    async fn send(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> (u16, Value) {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nX-Auth-Token: {}\r\nOpenStack-API-Version: infra-optim latest\r\n\
+             Content-Type: {media_type}\r\n",
+            self.token
+        );
+        let (status, _, body) = exchange(&self.address, &head, body).await;
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, "application/json", body.as_bytes()).await
+    }
+
+    async fn ok(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.call(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.ok("GET", path, &Value::Null).await
+    }
+
+    /// Uploads a compiled guest, and gives the plugin's path.
+    async fn upload(&self, guest: &str) -> String {
+        let component = std::fs::read(plugins().join(format!("guests/{guest}.wasm"))).unwrap();
+        let (status, version) = self.send("POST", "/v1/plugins", "application/wasm", &component).await;
+        assert_eq!(status, 201, "{version}");
+        format!("/v1/plugins/{}", version["plugin_uuid"].as_str().unwrap())
+    }
+
+    async fn sees(&self, strategy: &str) -> bool {
+        let page = self.get("/v1/strategies").await;
+        page["strategies"].as_array().unwrap().iter().any(|row| row["name"] == strategy)
+    }
+
+    async fn wait(&self, path: &str, states: &[&str]) -> Value {
+        let begin = tokio::time::Instant::now();
+        loop {
+            let row = self.get(path).await;
+            if states.iter().any(|state| row["state"] == *state) {
+                return row;
+            }
+            assert!(begin.elapsed() < PATIENCE, "{path} did not reach {states:?}: {row}");
+            // Real processes are watched here; there is nothing to be notified by.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Runs an audit of a project's strategy to its end.
+    async fn audit(&self, seconds: f64) -> Value {
+        let body = json!({"audit_type": "ONESHOT", "goal": "tenant_goal", "strategy": "tenant_strategy",
+            "parameters": {"seconds": seconds}});
+        let audit = self.ok("POST", "/v1/audits", &body).await;
+        self.wait(&format!("/v1/audits/{}", audit["uuid"].as_str().unwrap()), &["SUCCEEDED", "FAILED"]).await
+    }
+
+    /// The plan that an audit recommends.
+    async fn plan(&self, seconds: f64) -> String {
+        let audit = self.audit(seconds).await;
+        assert_eq!(audit["state"], "SUCCEEDED", "{audit}");
+        let plans = self.get(&format!("/v1/action_plans/detail?audit_uuid={}", audit["uuid"].as_str().unwrap())).await;
+        format!("/v1/action_plans/{}", plans["action_plans"][0]["uuid"].as_str().unwrap())
+    }
+
+    async fn start(&self, plan: &str) {
+        self.ok("POST", &format!("{plan}/start"), &json!({})).await;
+    }
+}
+
+const ENDED: [&str; 3] = ["SUCCEEDED", "FAILED", "CANCELLED"];
+
+async fn the_life_of_a_shared_plugin(database: Option<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.yaml");
+    std::fs::write(&policy, POLICY).unwrap();
+    let settings = vec![format!("policy.file={}", policy.display())];
+    let stage = Stage::start(cluster(), StageOptions { database, settings, ..StageOptions::default() }).await.unwrap();
+    let address = stage.service.address.to_string();
+    let alice = User::login(&stage, &address, "alice", "alice-password", "alpha").await;
+    let bob = User::login(&stage, &address, "bob", "bob-password", "beta").await;
+    let admin = User::login(&stage, &address, "admin", "scenario", "admin").await;
+
+    let strategy = alice.upload("tenant-strategy").await;
+    assert!(alice.sees("tenant_strategy").await && admin.sees("tenant_strategy").await);
+    assert!(!bob.sees("tenant_strategy").await);
+    assert_eq!(bob.call("GET", &strategy, &Value::Null).await.0, 404);
+
+    let missing = alice.audit(0.0).await;
+    let told = "strategy tenant_strategy proposes actions of type tenant_action, for which no handler is installed";
+    assert_eq!((&missing["state"], &missing["status_message"]), (&json!("FAILED"), &json!(told)));
+    let action = alice.upload("tenant-action").await;
+    let plan = alice.plan(0.0).await;
+    alice.start(&plan).await;
+    assert_eq!(alice.wait(&plan, &ENDED).await["state"], "SUCCEEDED");
+    let uuid = plan.rsplit('/').next().unwrap();
+    let actions = alice.get(&format!("/v1/actions/detail?action_plan_uuid={uuid}")).await;
+    let descriptions: Vec<_> = actions["actions"].as_array().unwrap().iter().map(|row| &row["description"]).collect();
+    assert_eq!(descriptions, ["Logging a NOP message", "Waits for its project."]);
+    assert_eq!(bob.call("GET", &plan, &Value::Null).await.0, 404);
+
+    for plugin in [&strategy, &action] {
+        let shared = json!([{"op": "replace", "path": "/visibility", "value": "shared"}]);
+        alice.ok("PATCH", plugin, &shared).await;
+        alice.ok("POST", &format!("{plugin}/members"), &json!({"member": bob.project})).await;
+    }
+    let accept = async |plugin: &str| {
+        let accepted = json!({"status": "accepted"});
+        bob.ok("PUT", &format!("{plugin}/members/{}", bob.project), &accepted).await;
+    };
+    accept(&strategy).await;
+    assert!(bob.sees("tenant_strategy").await);
+    assert_eq!(bob.audit(0.0).await["status_message"], told, "its handler is a plugin of its own");
+    accept(&action).await;
+    let (recommended, running) = (bob.plan(0.0).await, bob.plan(1.0).await);
+    bob.start(&running).await;
+    bob.wait(&running, &["ONGOING"]).await;
+
+    alice.ok("POST", &format!("{action}/versions/1.0.0/deactivate"), &json!({"reason": "it loops"})).await;
+    bob.start(&recommended).await;
+    let refused = bob.wait(&recommended, &ENDED).await;
+    assert_eq!(refused["state"], "FAILED");
+    let message = refused["status_message"].as_str().unwrap();
+    assert!(message.starts_with("the handler of tenant_action may not be run: it was deactivated"), "{message}");
+    assert_eq!(bob.wait(&running, &ENDED).await["state"], "SUCCEEDED", "what runs goes on");
+    assert_eq!(bob.audit(0.0).await["status_message"], told);
+    alice.ok("POST", &format!("{action}/versions/1.0.0/reactivate"), &Value::Null).await;
+    assert_eq!(bob.audit(0.0).await["state"], "SUCCEEDED");
+
+    alice.ok("DELETE", &format!("{strategy}/members/{}", bob.project), &Value::Null).await;
+    assert!(!bob.sees("tenant_strategy").await && alice.sees("tenant_strategy").await);
+    let body = json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "tenant_strategy"});
+    assert_eq!(bob.call("POST", "/v1/audits", &body).await.0, 404);
+    assert_eq!(alice.audit(0.0).await["state"], "SUCCEEDED");
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_uploaded_run_shared_switched_off_and_withdrawn_without_a_restart() {
+    for backend in watcher_store::testing::backends().await {
+        the_life_of_a_shared_plugin(Some(backend.url.clone())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_is_given_another_one_runs() {
+    let backend = watcher_store::testing::backends().await.pop().unwrap();
+    let options = StageOptions { database: Some(backend.url.clone()), ..StageOptions::default() };
+    let stage = Stage::start(cluster(), options).await.unwrap();
+    let other = stage.another().await.unwrap();
+    let admin = User::login(&stage, &stage.service.address.to_string(), "admin", "scenario", "admin").await;
+    let there = User { address: other.address.to_string(), token: admin.token.clone(), project: admin.project.clone() };
+    assert!(!there.sees("tenant_strategy").await);
+    let strategy = admin.upload("tenant-strategy").await;
+    admin.upload("tenant-action").await;
+    assert!(there.sees("tenant_strategy").await, "the list that it answered a moment ago does not hold any more");
+    let plan = there.plan(0.0).await;
+    there.start(&plan).await;
+    assert_eq!(there.wait(&plan, &ENDED).await["state"], "SUCCEEDED");
+    let off = format!("{strategy}/versions/1.0.0/deactivate");
+    there.ok("POST", &off, &Value::Null).await;
+    let body = json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "tenant_strategy"});
+    assert_eq!(admin.call("POST", "/v1/audits", &body).await.0, 404);
+    other.shutdown().await;
+    stage.end().await;
+}
