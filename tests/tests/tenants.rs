@@ -8,6 +8,7 @@ use e2e::{Stage, StageOptions, cluster, plugins};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use watcher_signature::SigningKey;
 
 /// What members of projects need to run what they upload.
 const POLICY: &str = r#"
@@ -119,15 +120,23 @@ impl User {
 
     /// Runs an audit of a project's strategy to its end.
     async fn audit(&self, seconds: f64) -> Value {
+        self.audit_with(&json!({"seconds": seconds})).await
+    }
+
+    async fn audit_with(&self, parameters: &Value) -> Value {
         let body = json!({"audit_type": "ONESHOT", "goal": "tenant_goal", "strategy": "tenant_strategy",
-            "parameters": {"seconds": seconds}});
+            "parameters": parameters});
         let audit = self.ok("POST", "/v1/audits", &body).await;
         self.wait(&format!("/v1/audits/{}", audit["uuid"].as_str().unwrap()), &["SUCCEEDED", "FAILED"]).await
     }
 
     /// The plan that an audit recommends.
     async fn plan(&self, seconds: f64) -> String {
-        let audit = self.audit(seconds).await;
+        self.plan_with(&json!({"seconds": seconds})).await
+    }
+
+    async fn plan_with(&self, parameters: &Value) -> String {
+        let audit = self.audit_with(parameters).await;
         assert_eq!(audit["state"], "SUCCEEDED", "{audit}");
         let plans = self.get(&format!("/v1/action_plans/detail?audit_uuid={}", audit["uuid"].as_str().unwrap())).await;
         format!("/v1/action_plans/{}", plans["action_plans"][0]["uuid"].as_str().unwrap())
@@ -210,6 +219,96 @@ async fn a_plugin_is_uploaded_run_shared_switched_off_and_withdrawn_without_a_re
     for backend in watcher_store::testing::backends().await {
         the_life_of_a_shared_plugin(Some(backend.url.clone())).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_asks_the_cloud_for_what_was_granted_and_for_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.yaml");
+    std::fs::write(&policy, POLICY).unwrap();
+    let settings = vec![format!("policy.file={}", policy.display())];
+    let stage = Stage::start(cluster(), StageOptions { settings, ..StageOptions::default() }).await.unwrap();
+    let address = stage.service.address.to_string();
+    let alice = User::login(&stage, &address, "alice", "alice-password", "alpha").await;
+    let admin = User::login(&stage, &address, "admin", "scenario", "admin").await;
+    alice.upload("tenant-strategy").await;
+    let grants = format!("{}/grants", alice.upload("tenant-action").await);
+    let run = async || {
+        let plan = alice.plan_with(&json!({"looks": true})).await;
+        alice.start(&plan).await;
+        let ended = alice.wait(&plan, &ENDED).await["state"].clone();
+        let uuid = plan.rsplit('/').next().unwrap();
+        let actions = alice.get(&format!("/v1/actions/detail?action_plan_uuid={uuid}")).await;
+        (ended, actions["actions"][1]["status_message"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = "GET compute /os-services is not granted to this plugin";
+    let (ended, told) = run().await;
+    assert!(ended == "FAILED" && told.contains(refused), "nothing is granted unless somebody says so: {ended} {told}");
+
+    let look = json!({"service": "compute", "method": "GET", "path": "/os-services"});
+    let (status, _) = alice.call("PUT", &grants, &json!({"requests": [look]})).await;
+    assert_eq!(status, 403, "only who administers the cloud grants requests on it");
+    let narrower = json!({"service": "compute", "method": "GET", "path": "/servers/{server}"});
+    let of_alice = format!("{grants}?project_id={}", alice.project);
+    admin.ok("PUT", &of_alice, &json!({"requests": [narrower]})).await;
+    let (ended, told) = run().await;
+    assert!(ended == "FAILED" && told.contains(refused), "{ended} {told}");
+    let old = json!({"service": "compute", "method": "GET", "path": "/os-services", "microversions": "2.1-2.10"});
+    admin.ok("PUT", &of_alice, &json!({"requests": [old]})).await;
+    assert_eq!(run().await.0, "FAILED", "a request without a microversion is in no range of them");
+    admin.ok("PUT", &of_alice, &json!({"requests": [narrower, look]})).await;
+    assert_eq!(run().await, (json!("SUCCEEDED"), String::new()));
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_without_the_signature_that_is_required_is_not_run() {
+    let settings = Vec::new();
+    let stage = Stage::start(cluster(), StageOptions { settings, ..StageOptions::default() }).await.unwrap();
+    let address = stage.service.address.to_string();
+    let admin = User::login(&stage, &address, "admin", "scenario", "admin").await;
+    let strategy = admin.upload("tenant-strategy").await;
+    admin.upload("tenant-action").await;
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let policy = |state: &str| {
+        json!({
+            "keys": [
+                {"name": "release", "public_key": key.public().to_string(), "state": state},
+                {"name": "next", "public_key": other.public().to_pem().unwrap()},
+            ],
+            "require": ["execution"],
+        })
+    };
+    let own = format!("/v1/signing_policies/{}", admin.project);
+    admin.ok("PUT", &own, &policy("active")).await;
+    let message = admin.audit(0.0).await["status_message"].as_str().unwrap().to_owned();
+    assert!(
+        message.starts_with("strategy tenant_strategy may not be run: execution needs a signature over sha256:")
+            && message.ends_with("by one of these keys: release, next"),
+        "{message}"
+    );
+    let sign = async |plugin: &str, key: &SigningKey| {
+        let version = admin.get(&format!("{plugin}/versions/1.0.0")).await;
+        let signature = json!(key.sign(version["digest"].as_str().unwrap().parse().unwrap()));
+        admin.ok("POST", &format!("{plugin}/versions/1.0.0/signatures"), &signature).await
+    };
+    let listed = sign(&strategy, &key).await;
+    assert_eq!(listed["signatures"][0]["key"], key.public().id().as_str());
+    let message = admin.audit(0.0).await["status_message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("action handler tenant_action may not be run"), "{message}");
+    let plugins = admin.get("/v1/plugins?name=tenant_action").await;
+    let action = format!("/v1/plugins/{}", plugins["plugins"][0]["uuid"].as_str().unwrap());
+    sign(&action, &other).await;
+    let plan = admin.plan(0.0).await;
+    admin.ok("PUT", &own, &policy("retired")).await;
+    assert_eq!(admin.audit(0.0).await["state"], "SUCCEEDED", "what a retired key signed still runs");
+    admin.ok("PUT", &own, &policy("revoked")).await;
+    let message = admin.audit(0.0).await["status_message"].as_str().unwrap().to_owned();
+    assert!(message.contains("(key release is revoked)"), "{message}");
+    // The handler's signature is by the other key: the plan from before goes on.
+    admin.start(&plan).await;
+    assert_eq!(admin.wait(&plan, &ENDED).await["state"], "SUCCEEDED");
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

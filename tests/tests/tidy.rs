@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runtime", &["domain", "cluster"]),
     ("openstack", &["domain"]),
     ("collect", &["domain", "cluster", "openstack"]),
-    ("registry", &["domain", "store"]),
+    ("registry", &["domain", "signature", "store"]),
     ("signature", &["domain"]),
     ("artifact", &["domain", "signature"]),
     ("simulator", &["cluster"]),

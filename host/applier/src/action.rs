@@ -11,10 +11,11 @@ use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
 use watcher_domain::schema::Schema;
 use watcher_domain::{Action, ActionEvent, ActionState, InvalidTransition};
-use watcher_store::{action, plugin};
+use watcher_store::{Visibility, action, plugin};
 
 use crate::Applier;
 use crate::journal::StoreJournal;
+use crate::plan::Claimed;
 
 /// Why the walk of a plan cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -52,13 +53,13 @@ impl Applier {
     pub(crate) async fn run_action(
         &self,
         action: &Action,
-        term: i64,
+        claimed: &Claimed,
         stop: &CancellationToken,
     ) -> Result<ActionState, Interrupted> {
         if stop.is_cancelled() {
             return self.end(action, ActionState::Pending, ActionEvent::Cancel, None).await;
         }
-        let prepared = match self.prepare(action, term).await? {
+        let prepared = match self.prepare(action, claimed).await? {
             Ok(prepared) => prepared,
             Err(reason) => return self.fail(action, ActionState::Pending, "validation", &reason).await,
         };
@@ -90,12 +91,33 @@ impl Applier {
         }
     }
 
-    /// Finds the handler that the plan was made with, and checks the parameters against its schema.
-    async fn prepare(&self, action: &Action, term: i64) -> Result<Result<Prepared, String>, Interrupted> {
+    /// Finds the handler that the plan was made with, what the plan's project lets it ask of the cloud, and checks the parameters against its
+    /// schema.
+    async fn prepare(&self, action: &Action, claimed: &Claimed) -> Result<Result<Prepared, String>, Interrupted> {
+        let project = claimed.plan.project_id.as_ref();
         let mut tx = self.store.read().await?;
-        let Some(version) = plugin::version(&mut tx, action.digest).await? else {
+        // Several plugins can have one component: the nearest to the project is the one that it let do something.
+        let nearest = plugin::runnable(&mut tx, action.digest, &Visibility::of(project)).await?;
+        let version = match nearest {
+            Some(version) => Some(version),
+            // Deactivated since the plan began: it goes on.
+            None => plugin::version(&mut tx, action.digest).await?,
+        };
+        let Some(version) = version else {
             return Ok(Err(format!("the handler {} of {} is not installed", action.digest, action.action_type)));
         };
+        let granted = match (&version.project_id, project) {
+            (Some(_), Some(project)) => {
+                plugin::grant_of(&mut tx, version.plugin_id, project).await?.map(|(grant, _)| grant).unwrap_or_default()
+            }
+            (Some(_), None) | (None, _) => Grant::default(),
+        };
+        drop(tx);
+        if version.project_id.is_some()
+            && let Err(error) = self.guard.may_run(project, version.digest).await
+        {
+            return Ok(Err(format!("the handler of {} may not be run: {error}", action.action_type)));
+        }
         let Specifics::Action(ActionSpecifics { parameters_schema, requests }) = &version.description.specifics else {
             return Ok(Err(format!("plugin {} is not an action handler", action.digest)));
         };
@@ -117,8 +139,12 @@ impl Applier {
             action: action.clone(),
             parameters,
             configuration,
-            grant: Grant(requests.clone()),
-            term,
+            grant: if version.project_id.is_none() {
+                Grant(requests.clone())
+            } else {
+                Grant(requests.clone()).intersection(&granted)
+            },
+            term: claimed.term,
         }))
     }
 

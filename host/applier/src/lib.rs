@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use watcher_bus::Bus;
 use watcher_domain::Limits;
-use watcher_domain::ports::{ActionRunner, Clock, CloudRequests};
+use watcher_domain::ports::{ActionRunner, Clock, CloudRequests, RunGuard};
 use watcher_domain::service::APPLIER;
 use watcher_store::Store;
 
@@ -76,6 +76,8 @@ pub struct Applier {
     pub clock: Arc<dyn Clock>,
     /// Runs action handlers.
     pub handlers: Arc<dyn ActionRunner>,
+    /// Is asked before uploaded ones run.
+    pub guard: Arc<dyn RunGuard>,
     /// Carries their requests.
     pub cloud: Arc<dyn CloudRequests>,
     /// How it works.

@@ -215,7 +215,7 @@ impl Applier {
             while running.len() < self.options.max_workers.max(1) {
                 let Some(next) = graph.start() else { break };
                 let (action, stop) = (&actions[next], if halt.is_cancelled() { &halt } else { stop });
-                running.push(async move { (next, self.run_action(action, claimed.term, stop).await) });
+                running.push(async move { (next, self.run_action(action, claimed, stop).await) });
             }
             let Some((ended, state)) = running.next().await else { break };
             let state = state?;

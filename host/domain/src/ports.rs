@@ -7,6 +7,7 @@
 //! | [`Collector`], [`Datasource`] | `collect` |
 //! | [`CloudRequests`] | `openstack` |
 //! | [`Journal`] | `applier`, over the database |
+//! | [`RunGuard`] | `registry` |
 //! | [`Recorder`] | `engine` |
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use crate::clock::{Clock, Ids};
 use crate::cloud::{CloudRequest, CloudResponse, Grant};
 use crate::efficacy::GlobalEfficacy;
 use crate::failure::Failure;
+use crate::id::ProjectId;
 use crate::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
 use crate::limits::{LimitHit, Limits};
 use crate::metric::{Samples, StatisticQuery};
@@ -187,6 +189,35 @@ pub struct StrategyOutcome {
 pub trait StrategyRunner: Send + Sync {
     /// Runs `execute`, then `global-efficacy`, each in a fresh sandbox.
     async fn run_strategy(&self, run: StrategyRun) -> Result<StrategyOutcome, RunError>;
+}
+
+/// Why a version is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// It may not be.
+    #[error("{0}")]
+    Refused(String),
+    /// Whether it may be cannot be found out now.
+    #[error("it cannot be found out whether the plugin may run")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Is asked before an uploaded version runs for a project that may use it. Built-in ones run without being asked for.
+#[async_trait]
+pub trait RunGuard: Send + Sync {
+    /// Whether nothing else is in its way.
+    async fn may_run(&self, project: Option<&ProjectId>, digest: Digest) -> Result<(), GuardError>;
+}
+
+/// Lets everything run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unguarded;
+
+#[async_trait]
+impl RunGuard for Unguarded {
+    async fn may_run(&self, _project: Option<&ProjectId>, _digest: Digest) -> Result<(), GuardError> {
+        Ok(())
+    }
 }
 
 /// What one run of a planner needs.

@@ -9,7 +9,7 @@ use watcher_bus::{Event, Work};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::efficacy::EfficacyIndicator;
 use watcher_domain::plugin::PluginVersion;
-use watcher_domain::ports::Scoring;
+use watcher_domain::ports::{GuardError, Scoring};
 use watcher_domain::recording::Recording;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
@@ -241,13 +241,27 @@ impl Engine {
                 None => AuditError::NoPlugin { kind, name },
             });
         };
+        drop(tx);
+        self.let_run(audit, "strategy", &version).await?;
         Ok((row.value, self.resolve(version)))
+    }
+
+    /// Refuses an uploaded version that the guard does not let run.
+    async fn let_run(&self, audit: &Audit, kind: &'static str, version: &PluginVersion) -> Result<(), AuditError> {
+        if version.project_id.is_none() {
+            return Ok(());
+        }
+        let name = || version.description.name.clone();
+        let asked = self.guard.may_run(audit.project_id.as_ref(), version.digest).await;
+        asked.map_err(|source| AuditError::Guarded { kind, name: name(), source })
     }
 
     async fn find_planner(&self, audit: &Audit, name: &str) -> Result<Resolved, AuditError> {
         let mut tx = self.store.read().await?;
         let version = plugin::latest(&mut tx, PluginKind::Planner, name, &visible_to(audit)).await?;
         let version = version.ok_or_else(|| AuditError::NoPlugin { kind: "planner", name: name.to_owned() })?;
+        drop(tx);
+        self.let_run(audit, "planner", &version).await?;
         Ok(self.resolve(version))
     }
 
@@ -255,7 +269,18 @@ impl Engine {
         let mut tx = self.store.read().await?;
         let versions = plugin::all_latest(&mut tx, PluginKind::ScoringEngine, &visible_to(audit)).await?;
         drop(tx);
-        let engines = versions.into_iter().filter_map(|version| self.resolve(version).scoring_engine().transpose());
+        let mut allowed = Vec::with_capacity(versions.len());
+        for version in versions {
+            match self.let_run(audit, "scoring engine", &version).await {
+                Ok(()) => allowed.push(version),
+                // There is no such engine for this audit; the strategy is told so if it asks.
+                Err(AuditError::Guarded { source: GuardError::Refused(reason), name, .. }) => {
+                    tracing::warn!(audit.id = %audit.id, "scoring engine {name} is left out: {reason}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let engines = allowed.into_iter().filter_map(|version| self.resolve(version).scoring_engine().transpose());
         Ok(Scoring {
             engines: engines.collect::<Result<_, _>>()?,
             runner: Arc::clone(&self.scoring),
@@ -281,6 +306,7 @@ impl Engine {
                 strategy: strategy.to_owned(),
                 action_type: action.action_type.clone(),
             })?;
+            self.let_run(audit, "action handler", &version).await?;
             handlers.insert(action.action_type.clone(), version.digest);
         }
         Ok(handlers)

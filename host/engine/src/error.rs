@@ -1,7 +1,7 @@
 //! Why an audit failed, in words for whoever asked for it.
 
 use watcher_cluster::ScopeError;
-use watcher_domain::ports::{CollectError, Fault, RunError};
+use watcher_domain::ports::{CollectError, Fault, GuardError, RunError};
 use watcher_domain::schema::{InvalidSchema, Misfit};
 
 /// Why a run of an audit did not end in an action plan. `Display` becomes the audit's status message.
@@ -28,6 +28,16 @@ pub enum AuditError {
         kind: &'static str,
         /// Its name.
         name: String,
+    },
+    /// A plugin that is needed is not let run.
+    #[error("{kind} {name} may not be run: {source}")]
+    Guarded {
+        /// `strategy`, `planner` or `action handler`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: GuardError,
     },
     /// The strategy proposes something that nobody can carry out.
     #[error("strategy {strategy} proposes actions of type {action_type}, for which no handler is installed")]
@@ -118,6 +128,7 @@ impl AuditError {
             Self::NoStrategy { .. }
             | Self::NoPlugin { .. }
             | Self::Refused { .. }
+            | Self::Guarded { .. }
             | Self::Parameters { .. }
             | Self::Configuration { .. }
             | Self::Observe(_)

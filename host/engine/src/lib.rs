@@ -21,7 +21,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use watcher_bus::Bus;
-use watcher_domain::ports::{Clock, Collector, Datasource, Ids, PlannerRunner, ScoringRunner, StrategyRunner};
+use watcher_domain::ports::{
+    Clock, Collector, Datasource, Ids, PlannerRunner, RunGuard, ScoringRunner, StrategyRunner,
+};
 use watcher_domain::{Limits, PluginKind, Timestamp};
 use watcher_store::Store;
 
@@ -92,6 +94,8 @@ pub struct Engine {
     pub planners: Arc<dyn PlannerRunner>,
     /// Runs scoring engines, for strategies that ask.
     pub scoring: Arc<dyn ScoringRunner>,
+    /// Is asked before uploaded plugins run.
+    pub guard: Arc<dyn RunGuard>,
     /// Looks at the cluster.
     pub collector: Arc<dyn Collector>,
     /// Answers questions about metrics.

@@ -107,6 +107,15 @@ pub enum RegistryError {
     /// A limit of no name.
     #[error("{0} is not a limit")]
     NoLimit(String),
+    /// Signatures that are none.
+    #[error("the signature cannot be read: {0}")]
+    BadSignature(String),
+    /// A signing policy that cannot be kept.
+    #[error("the signing policy makes no sense: {0}")]
+    BadPolicy(String),
+    /// Nobody who counts vouches for the component.
+    #[error(transparent)]
+    Unsigned(watcher_signature::Unsigned),
     /// The check itself failed.
     #[error("the component could not be checked")]
     Check(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -16,6 +16,7 @@ mod lifecycle;
 mod member;
 mod place;
 mod quota;
+mod signing;
 mod sync;
 mod upload;
 
@@ -36,7 +37,9 @@ pub use grant::grant_for;
 pub use lifecycle::{Change, Changes};
 pub use place::Place;
 pub use quota::{Quotas, Standing, changes};
+pub use signing::{SigningGuard, signatures, signing_policy};
 pub use upload::{Release, Upload};
+pub use watcher_signature::{NamedKey, Signature, SigningPolicy};
 
 /// Settings of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use serde_json::json;
 use watcher_domain::plugin::{MemberStatus, PluginVisibility};
 use watcher_domain::{PluginId, ProjectId};
+use watcher_signature::Stage;
 use watcher_store::Visibility;
 use watcher_store::plugin::{self, Member};
 
@@ -11,6 +12,7 @@ use crate::actor::Actor;
 use crate::error::{RegistryError, Result};
 use crate::lifecycle::find;
 use crate::quota::ask;
+use crate::signing;
 
 impl Registry {
     /// Offers a shared plugin to a project.
@@ -69,6 +71,11 @@ impl Registry {
         let plugin = plugin::find(&mut tx, id, false, &visible).await?.ok_or(RegistryError::NoPlugin)?;
         if plugin.project_id.is_none() || plugin.project_id.as_ref() == Some(project) {
             return Err(RegistryError::NothingToAccept);
+        }
+        if status == MemberStatus::Accepted
+            && let Some(version) = plugin::effective(&mut tx, id).await?
+        {
+            signing::require(&mut tx, Stage::Acceptance, Some(project), version.digest, &[]).await?;
         }
         let member = plugin::find_member(&mut tx, id, project).await?;
         let is_offered = member.as_ref().is_some_and(|member| member.is_offered);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use watcher_domain::plugin::{PluginVersion, PluginVisibility};
 use watcher_domain::{Digest, PluginId, ProjectId, Stamps};
+use watcher_signature::{Signature, Stage};
 use watcher_store::plugin::{self, About, Packed, Plugin, VersionRecord};
 use watcher_store::{Stored, Tx};
 
@@ -14,6 +15,7 @@ use crate::check::Checked;
 use crate::components::digest_of;
 use crate::error::{RegistryError, Result};
 use crate::quota::ask;
+use crate::signing;
 
 /// What somebody uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Upload {
     pub component: Arc<[u8]>,
     /// What is new in it, for people.
     pub notes: Option<String>,
-    /// A detached signature over its digest.
+    /// A detached signature over its digest, or a JSON list of them.
     pub signature: Option<String>,
 }
 
@@ -45,13 +47,17 @@ impl Registry {
         let project = actor.project.clone().ok_or(RegistryError::NoProject)?;
         let digest = digest_of(&upload.component);
         let size_bytes = upload.component.len() as u64;
+        let signatures = upload.signature.as_deref().map(signing::read).transpose()?.unwrap_or_default();
         self.admit(&project, digest, size_bytes).await?;
+        let mut tx = self.store.read().await?;
+        signing::require(&mut tx, Stage::Upload, Some(&project), digest, &signatures).await?;
+        drop(tx);
         let checked = self.check(Arc::clone(&upload.component), digest).await?;
         let component = Arc::clone(&upload.component);
         let packed = tokio::task::spawn_blocking(move || Packed::new(&component))
             .await
             .map_err(|error| RegistryError::Check(error.into()))??;
-        let release = self.insert(actor, &project, digest, size_bytes, checked, &packed, upload).await?;
+        let release = self.insert(actor, &project, digest, size_bytes, checked, &packed, upload, &signatures).await?;
         let (plugin, version) = (&release.plugin.value, &release.version.version);
         tracing::info!(
             plugin.id = %plugin.id,
@@ -86,6 +92,7 @@ impl Registry {
         checked: Checked,
         packed: &Packed,
         upload: Upload,
+        signatures: &[Signature],
     ) -> Result<Release> {
         let Checked { inspection, report } = checked;
         let (kind, description) = (inspection.kind, inspection.description);
@@ -136,6 +143,9 @@ impl Registry {
             uploaded_by: actor.user.clone(),
         };
         plugin::insert_packed(&mut tx, &version, packed, &about).await?;
+        signing::keep(&mut tx, digest, signatures, now).await?;
+        // Asked again: a key may have been revoked while the component was checked.
+        signing::require(&mut tx, Stage::Upload, Some(project), digest, &[]).await?;
         let detail = json!({"version": number, "size_bytes": size_bytes});
         actor.note(&mut tx, plugin_id, "uploaded", Some(digest), detail, now).await?;
         let release = release(&mut tx, actor, plugin_id, &digest.to_string()).await?;

@@ -13,7 +13,7 @@ use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::Bus;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
 use watcher_engine::{Engine, EngineOptions};
-use watcher_registry::{Registry, StoredComponents};
+use watcher_registry::{Registry, SigningGuard, StoredComponents};
 use watcher_store::Store;
 
 use crate::cloud::Cloud;
@@ -102,6 +102,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         strategies: runtime.clone(),
         planners: runtime.clone(),
         scoring: runtime.clone(),
+        guard: Arc::new(SigningGuard(store.clone())),
         collector: Arc::clone(&cloud.collector),
         datasource: Arc::clone(&cloud.datasource),
         options: EngineOptions {
@@ -126,6 +127,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         bus: bus.clone(),
         clock: Arc::clone(&clock),
         handlers: runtime,
+        guard: Arc::new(SigningGuard(store.clone())),
         cloud: cloud.requests,
         options: ApplierOptions {
             hostname,

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_runs",
     10 "0010_schedule",
     20 "0020_registry",
+    30 "0030_signatures",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -46,7 +46,9 @@ macro_rules! rank {
 macro_rules! accepted_at {
     ($plugin:literal) => {
         concat!(
-            "(SELECT COALESCE(m.updated_at, m.created_at) FROM plugin_members m WHERE m.project_id = ? AND m.plugin_id = ",
+            // The column has another name within: `$plugin` must be that of the row outside.
+            "(SELECT a.since FROM (SELECT plugin_id AS accepted, COALESCE(updated_at, created_at) AS since FROM plugin_members \
+             WHERE project_id = ?) a WHERE a.accepted = ",
             $plugin,
             ")"
         )

@@ -49,6 +49,8 @@ use crate::{docs, v1, versions};
         v1::plugins::file::download, v1::plugins::life::deactivate, v1::plugins::life::reactivate, v1::plugins::life::deprecate,
         v1::plugins::members::list, v1::plugins::members::offer, v1::plugins::members::answer, v1::plugins::members::withdraw,
         v1::plugins::grants::show, v1::plugins::grants::update, v1::plugins::events::list,
+        v1::plugins::signatures::show, v1::plugins::signatures::add,
+        v1::signing_policies::show, v1::signing_policies::update,
         v1::plugin_quotas::show, v1::plugin_quotas::update,
         v1::services::list::brief, v1::services::list::full, v1::services::show::show,
         v1::data_model::list::list,

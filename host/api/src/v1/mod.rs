@@ -12,6 +12,7 @@ pub(crate) mod plugin_quotas;
 pub(crate) mod plugins;
 pub(crate) mod scoring_engines;
 pub(crate) mod services;
+pub(crate) mod signing_policies;
 pub(crate) mod stamps;
 pub(crate) mod strategies;
 pub(crate) mod webhooks;
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Router<ApiState> {
         .merge(actions::routes())
         .merge(plugins::routes())
         .merge(plugin_quotas::routes())
+        .merge(signing_policies::routes())
         .merge(scoring_engines::routes())
         .merge(services::routes())
         .merge(data_model::routes())
@@ -58,7 +60,7 @@ pub(crate) fn methods(path: &str) -> Option<&'static str> {
         (Some("v1"), Some("actions")) => Some("GET, PATCH"),
         (Some("v1"), Some("webhooks")) => Some("POST"),
         (Some("v1"), Some("plugins")) => Some(plugins::methods(segments.collect::<Vec<_>>().as_slice())),
-        (Some("v1"), Some("plugin_quotas")) => Some("GET, PUT"),
+        (Some("v1"), Some("plugin_quotas" | "signing_policies")) => Some("GET, PUT"),
         _ => None,
     }
 }

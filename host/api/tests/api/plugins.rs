@@ -136,9 +136,29 @@ async fn an_upload_in_parts_brings_notes_and_a_signature() {
         let headers = [("x-auth-token", "member-a"), ("content-type", "multipart/form-data; boundary=edge")];
         service.send("POST", "/v1/plugins", &headers, (body + "--edge--").into_bytes()).await
     };
-    let first = send(&[("notes", "First."), ("component", &component), ("signature", "c2ln")]).await;
+    // Whether it counts is asked when one is needed.
+    let bytes = format!("{}==", "A".repeat(86));
+    let signature = json!({"key": "0123456789abcdef", "signature": bytes});
+    let text = signature.to_string();
+    let bad = send(&[("component", &component), ("signature", "c2ln")]).await;
+    assert_eq!(bad.status, 400);
+    assert!(bad.fault().starts_with("The signature cannot be read"), "{}", bad.body);
+    let first = send(&[("notes", "First."), ("component", &component), ("signature", &text)]).await;
     assert_eq!(first.status, 201, "{}", first.body);
-    assert_eq!((&first.json()["notes"], &first.json()["signature"]), (&json!("First."), &json!("c2ln")));
+    assert_eq!((&first.json()["notes"], &first.json()["signature"]), (&json!("First."), &json!(text)));
+    let path = format!("/v1/plugins/{}/versions/1.0.0/signatures", first.json()["plugin_uuid"].as_str().unwrap());
+    assert_eq!(service.ok("member-a", "GET", &path, None).await, json!({"signatures": [signature]}));
+    let mine = "/v1/signing_policies/a";
+    let (status, told) =
+        service.refused("member-a", "PUT", mine, Some(json!({"keys": [], "require": ["upload"]}))).await;
+    assert_eq!(status, 400);
+    assert!(told.contains("a signature is required for upload, but no key counts for it"), "{told}");
+    let none = json!({"keys": [], "require": []});
+    assert_eq!(service.ok("member-a", "PUT", mine, Some(none.clone())).await["require"], json!([]));
+    assert_eq!(service.refused("member-a", "GET", "/v1/signing_policies/b", None).await.0, 403);
+    assert_eq!(service.refused("member-a", "PUT", "/v1/signing_policies/all", Some(none.clone())).await.0, 403);
+    service.ok("admin", "PUT", "/v1/signing_policies/all", Some(none)).await;
+    assert_eq!(service.ok("member-a", "GET", "/v1/signing_policies/all", None).await["project_id"], "all");
     for (parts, told) in [
         (&[("notes", "x")][..], "Missing argument: \"component\""),
         (&[("notes", "x"), ("notes", "y")], "Parameter notes was given several times"),

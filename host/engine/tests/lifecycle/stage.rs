@@ -379,6 +379,7 @@ fn engine(store: &Store, bus: &Bus, clock: &Arc<MockClock>, ids: &Arc<CountingId
         strategies: runner.clone(),
         planners: runner.clone(),
         scoring: runner.clone(),
+        guard: Arc::new(watcher_domain::ports::Unguarded),
         collector: nothing.clone(),
         datasource: nothing,
         options: EngineOptions { hostname: "host".to_owned(), ..EngineOptions::default() },

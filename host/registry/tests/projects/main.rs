@@ -4,5 +4,6 @@
 
 mod model;
 mod sharing;
+mod signing;
 mod stage;
 mod uploads;

@@ -22,7 +22,10 @@ async fn an_upload_is_a_version_with_rows_of_its_project_and_an_event() {
         let before = changes(&store).await.unwrap();
         let mine = strategy_of("mine", "1.0.0", "my_goal", "");
         let mut sent = upload(&mine);
-        (sent.notes, sent.signature) = (Some("First.".to_owned()), Some("c2ln".to_owned()));
+        (sent.notes, sent.signature) = (
+            Some("First.".to_owned()),
+            Some(format!(r#"{{"key": "0123456789abcdef", "signature": "{}=="}}"#, "A".repeat(86))),
+        );
         let release = stage.registry.upload(&actor("a"), sent.clone()).await.unwrap();
         let (found, version) = (&release.plugin.value, &release.version);
         assert_eq!((found.project_id.as_ref(), found.name.as_str()), (Some(&project("a")), "mine"), "{}", store.name);

@@ -7,6 +7,7 @@ mod grant;
 mod member;
 mod quota;
 mod running;
+mod signature;
 mod user;
 mod version;
 
@@ -28,6 +29,7 @@ pub use grant::{grant_of, set_grant};
 pub use member::{Member, accept, find_member, members, memberships, offer, remove_member, set_status};
 pub use quota::{Usage, begin_upload, limits, lock_project, set_limits, uploads_since, usage};
 pub use running::{all_latest, effective, latest, runnable};
+pub use signature::{add_signature, set_signing_policy, signatures, signing_policy};
 pub use user::{User, users};
 pub use version::{
     About, Packed, VersionRecord, VersionState, component, delete_version, descriptions, find_version, insert_packed,

@@ -9,14 +9,15 @@ use crate::Configuration;
 /// Puts actions into batches, heaviest type first and in the order of the solution within a weight. Every action of a batch has all
 /// actions of the batch before as parents. Linear in the number of actions times the size of a batch.
 ///
+/// A type without a weight comes after all that have one, one action at a time: nobody said what it may run beside.
+///
 /// # Errors
-/// `unknown-action-type` for a type without weight or parallelization.
+/// `unknown-action-type` for a type with a weight and without parallelization.
 pub fn schedule(actions: &[SolutionAction], configuration: &Configuration) -> Result<Vec<PlannedAction>, Failure> {
-    let mut groups: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    // By weight, those without one first: the walk below begins at the heaviest.
+    let mut groups: BTreeMap<Option<i64>, Vec<u32>> = BTreeMap::new();
     for (index, action) in (0_u32..).zip(actions) {
-        let weight =
-            configuration.weights.get(&action.action_type).ok_or_else(|| unknown(&action.action_type, "weight"))?;
-        groups.entry(*weight).or_default().push(index);
+        groups.entry(configuration.weights.get(&action.action_type).copied()).or_default().push(index);
     }
     // Types of the same weight share one group and one batch size.
     let mut type_of: HashMap<i64, &str> = HashMap::new();
@@ -26,12 +27,13 @@ pub fn schedule(actions: &[SolutionAction], configuration: &Configuration) -> Re
     let mut plan = Vec::with_capacity(actions.len());
     let mut before = 0..0_u32;
     for (weight, group) in groups.iter().rev() {
-        let action_type = type_of.get(weight).copied().unwrap_or_default();
-        let at_once = configuration
-            .parallelization
-            .get(action_type)
-            .ok_or_else(|| unknown(action_type, "parallelization"))
-            .map(|&at_once| usize::try_from(at_once.max(1)).unwrap_or(usize::MAX))?;
+        let at_once = match weight.and_then(|weight| type_of.get(&weight)) {
+            None => 1,
+            Some(&action_type) => {
+                let at_once = configuration.parallelization.get(action_type).ok_or_else(|| unknown(action_type))?;
+                usize::try_from((*at_once).max(1)).unwrap_or(usize::MAX)
+            }
+        };
         for batch in group.chunks(at_once) {
             let start = before.end;
             plan.extend(batch.iter().map(|&action| PlannedAction { action, parents: before.clone().collect() }));
@@ -41,11 +43,12 @@ pub fn schedule(actions: &[SolutionAction], configuration: &Configuration) -> Re
     Ok(plan)
 }
 
-fn unknown(action_type: &str, what: &str) -> Failure {
+fn unknown(action_type: &str) -> Failure {
     Failure::input(
         "unknown-action-type",
         format!(
-            "the weight planner has no {what} for actions of type {action_type}; add it to the planner's configuration"
+            "the weight planner has a weight but no parallelization for actions of type {action_type}; add it to the planner's \
+             configuration"
         ),
     )
 }
@@ -96,8 +99,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_named() {
-        let failure = schedule(&actions(&["defragment"]), &configuration()).unwrap_err();
+    fn types_without_a_weight_come_last_and_one_at_a_time() {
+        let plan = plan(&["defragment", "migrate", "compact", "migrate"], &configuration());
+        assert_eq!(plan, [(1, vec![]), (3, vec![]), (0, vec![0, 1]), (2, vec![2])]);
+    }
+
+    #[test]
+    fn a_type_with_half_a_configuration_is_named() {
+        let mut configuration = configuration();
+        configuration.weights.insert("defragment".to_owned(), 5);
+        let failure = schedule(&actions(&["defragment"]), &configuration).unwrap_err();
         assert_eq!(failure.code, "unknown-action-type");
         assert!(failure.message.contains("defragment"), "{failure}");
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use watcher_sdk::{Action, ActionDescription, ActionHost, Failure};
+use watcher_sdk::{Action, ActionDescription, ActionHost, Failure, Request};
 
 /// The action handler.
 #[derive(Debug)]
@@ -13,6 +13,9 @@ pub struct TenantAction;
 pub struct Parameters {
     /// How long to wait.
     pub seconds: f64,
+    /// Whether to look at the cloud before.
+    #[serde(default)]
+    pub looks: bool,
 }
 
 /// There is nothing to configure.
@@ -26,14 +29,29 @@ impl Action for TenantAction {
     fn describe() -> ActionDescription {
         let schema = json!({
             "type": "object",
-            "properties": {"seconds": {"type": "number", "minimum": 0, "maximum": 60}},
+            "properties": {
+                "seconds": {"type": "number", "minimum": 0, "maximum": 60},
+                "looks": {"type": "boolean"},
+            },
             "required": ["seconds"],
             "additionalProperties": false,
         });
         ActionDescription::new("tenant_action", "1.0.0", "An action of a project", "Waits for its project.", schema)
+            .request("compute", "GET", "/os-services")
+            .request("compute", "GET", "/servers/{server}")
     }
 
     fn execute(host: &dyn ActionHost, parameters: &Parameters, _: &Configuration) -> Result<(), Failure> {
+        if parameters.looks {
+            host.send(&Request {
+                service_type: "compute".to_owned(),
+                method: "GET".to_owned(),
+                path: "/os-services".to_owned(),
+                query: Vec::new(),
+                body: None,
+                microversion: None,
+            })?;
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

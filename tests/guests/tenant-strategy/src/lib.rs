@@ -13,6 +13,8 @@ pub struct TenantStrategy;
 pub struct Parameters {
     /// How long to wait.
     pub seconds: f64,
+    /// Whether the handler is to look at the cloud.
+    pub looks: bool,
 }
 
 /// There is nothing to configure.
@@ -25,14 +27,22 @@ impl Strategy for TenantStrategy {
 
     fn describe() -> StrategyDescription {
         let goal = Goal::new("tenant_goal", "A goal of a project");
-        StrategyDescription::new("tenant_strategy", "1.0.0", "A strategy of a project", goal, "weight")
-            .parameters(json!({"properties": {"seconds": {"type": "number", "default": 0, "minimum": 0}}}))
+        StrategyDescription::new("tenant_strategy", "1.0.0", "A strategy of a project", goal, "weight").parameters(
+            json!({"properties": {
+                "seconds": {"type": "number", "default": 0, "minimum": 0},
+                "looks": {"type": "boolean", "default": false},
+            }}),
+        )
     }
 
     fn execute(_: &dyn StrategyHost, parameters: Parameters, _: Configuration) -> Result<Solution, Failure> {
         let mut solution = Solution::default();
         solution.add(NewAction::new("nop").parameter("message", "begin"));
-        solution.add(NewAction::new("tenant_action").parameter("seconds", parameters.seconds));
+        solution.add(
+            NewAction::new("tenant_action")
+                .parameter("seconds", parameters.seconds)
+                .parameter("looks", parameters.looks),
+        );
         Ok(solution)
     }
 }

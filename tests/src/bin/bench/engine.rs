@@ -39,6 +39,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             strategies: runtime.clone(),
             planners: runtime.clone(),
             scoring: runtime.clone(),
+            guard: Arc::new(watcher_domain::ports::Unguarded),
             collector: Arc::new(FileCollector::new(file.clone(), Arc::clone(&clock))),
             datasource: Arc::new(FileDatasource::new(&file)),
             options: EngineOptions::default(),

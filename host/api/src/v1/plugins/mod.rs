@@ -9,6 +9,7 @@ pub(crate) mod life;
 pub(crate) mod list;
 pub(crate) mod members;
 pub(crate) mod show;
+pub(crate) mod signatures;
 pub(crate) mod update;
 pub(crate) mod versions;
 pub(crate) mod view;
@@ -43,6 +44,7 @@ pub(crate) fn routes() -> Router<ApiState> {
         .route("/v1/plugins/{plugin}/versions/{version}/deactivate", post(life::deactivate))
         .route("/v1/plugins/{plugin}/versions/{version}/reactivate", post(life::reactivate))
         .route("/v1/plugins/{plugin}/versions/{version}/deprecate", post(life::deprecate))
+        .route("/v1/plugins/{plugin}/versions/{version}/signatures", get(signatures::show).post(signatures::add))
         .route("/v1/plugins/{plugin}/members", get(members::list).post(members::offer))
         .route("/v1/plugins/{plugin}/members/{project}", put(members::answer).delete(members::withdraw))
         .route("/v1/plugins/{plugin}/grants", get(grants::show).put(grants::update))
@@ -52,7 +54,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 /// Methods of a path below `/v1/plugins`.
 pub(crate) fn methods(below: &[&str]) -> &'static str {
     match below {
-        [] | [_, "members"] => "GET, POST",
+        [] | [_, "members"] | [_, "versions", _, "signatures"] => "GET, POST",
         [_] => "DELETE, GET, PATCH",
         [_, "members", ..] => "DELETE, PUT",
         [_, "grants"] => "GET, PUT",
@@ -139,11 +141,15 @@ pub(crate) fn told(error: RegistryError, plugin: &str) -> ApiError {
         | RegistryError::Member(_)
         | RegistryError::NothingToAccept
         | RegistryError::Deactivated(_)
-        | RegistryError::BuiltIn => Conflict::Registry(capitalized(&error.to_string())).into(),
+        | RegistryError::BuiltIn
+        | RegistryError::Unsigned(_) => Conflict::Registry(capitalized(&error.to_string())).into(),
         RegistryError::NoPlugin => NotFound::Plugin(plugin.to_owned()).into(),
         RegistryError::NoVersion(version) => NotFound::PluginVersion(version).into(),
         RegistryError::NoMember(project) => NotFound::PluginMember(project).into(),
-        RegistryError::NoProject | RegistryError::NoLimit(_) => Invalid::Plugin(capitalized(&error.to_string())).into(),
+        RegistryError::NoProject
+        | RegistryError::NoLimit(_)
+        | RegistryError::BadSignature(_)
+        | RegistryError::BadPolicy(_) => Invalid::Plugin(capitalized(&error.to_string())).into(),
         RegistryError::Store(error) => error.into(),
         RegistryError::Check(_) => ApiError::Registry(error),
     }

@@ -1,0 +1,88 @@
+//! Signatures: asked for at upload, at acceptance and at every run.
+
+use watcher_domain::plugin::MemberStatus::Accepted;
+use watcher_domain::plugin::PluginVisibility;
+use watcher_domain::ports::{GuardError, RunGuard as _};
+use watcher_registry::{Changes, NamedKey, RegistryError, SigningGuard, SigningPolicy, Upload};
+use watcher_signature::{KeyState, SigningKey, Stage as When};
+use watcher_store::testing::backends;
+
+use crate::stage::{Stage, actor, admin, project, strategy_of, upload};
+
+fn policy(key: &SigningKey, state: KeyState, require: &[When]) -> SigningPolicy {
+    let spare = SigningKey::generate().unwrap();
+    let named =
+        |name: &str, key: &SigningKey, state| NamedKey { name: name.to_owned(), public_key: key.public(), state };
+    SigningPolicy {
+        keys: vec![named("release", key, state), named("spare", &spare, KeyState::Active)],
+        require: require.to_vec(),
+    }
+}
+
+/// The same upload with a signature by a key.
+fn signed(unsigned: &Upload, key: &SigningKey) -> Upload {
+    use sha2::Digest as _;
+    let digest = watcher_domain::Digest(sha2::Sha256::digest(&unsigned.component).into());
+    Upload { signature: Some(serde_json::to_string(&[key.sign(digest)]).unwrap()), ..unsigned.clone() }
+}
+
+#[tokio::test]
+async fn a_project_that_requires_signatures_takes_no_upload_without_one() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let (key, stranger) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let set = async |whose: Option<&str>, policy: &SigningPolicy| {
+            stage.registry.set_signing_policy(whose.map(project).as_ref(), policy).await.unwrap()
+        };
+        set(Some("a"), &policy(&key, KeyState::Active, &[When::Upload])).await;
+        let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
+        for refused in [component.clone(), signed(&component, &stranger)] {
+            let error = stage.registry.upload(&actor("a"), refused).await.unwrap_err();
+            assert!(matches!(error, RegistryError::Unsigned(_)), "{}: {error}", store.name);
+        }
+        stage.registry.upload(&actor("a"), signed(&component, &key)).await.unwrap();
+        // Another project is not asked, unless the administrator asks all.
+        stage.registry.upload(&actor("b"), component.clone()).await.unwrap();
+        set(None, &policy(&key, KeyState::Retired, &[When::Upload])).await;
+        let next = upload(&strategy_of("mine", "2.0.0", "g", ""));
+        let error = stage.registry.upload(&actor("b"), signed(&next, &key)).await.unwrap_err();
+        assert!(error.to_string().contains("key release is retired"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn acceptance_and_execution_ask_the_project_that_uses_the_plugin() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let key = SigningKey::generate().unwrap();
+        let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
+        let release = stage.registry.upload(&actor("a"), component.clone()).await.unwrap();
+        let (id, digest) = (release.plugin.id, release.version.version.digest);
+        let changes = Changes { visibility: Some(PluginVisibility::Shared), ..Changes::default() };
+        stage.registry.update(&admin(), id, &changes).await.unwrap();
+        stage.registry.offer(&actor("a"), id, &project("b")).await.unwrap();
+        let set = async |state, require: &[When]| {
+            stage.registry.set_signing_policy(Some(&project("b")), &policy(&key, state, require)).await.unwrap()
+        };
+        set(KeyState::Active, &[When::Acceptance, When::Execution]).await;
+        let accept = async || stage.registry.answer(&actor("b"), id, &project("b"), Accepted).await;
+        assert!(matches!(accept().await, Err(RegistryError::Unsigned(_))));
+        let signature = signed(&component, &key).signature.unwrap();
+        let kept = stage.registry.sign(&actor("a"), id, "1.0.0", &signature).await.unwrap();
+        assert_eq!(kept, [key.sign(digest)]);
+        accept().await.unwrap();
+        let guard = SigningGuard(watcher_store::Store::clone(&store));
+        let may_run = async |who: &str| guard.may_run(Some(&project(who)), digest).await;
+        may_run("b").await.unwrap();
+        set(KeyState::Retired, &[When::Execution]).await;
+        may_run("b").await.unwrap();
+        set(KeyState::Revoked, &[When::Execution]).await;
+        let refused = may_run("b").await.unwrap_err();
+        assert!(matches!(&refused, GuardError::Refused(_)) && refused.to_string().contains("is revoked"), "{refused}");
+        may_run("a").await.unwrap();
+        let nonsense = stage.registry.sign(&actor("a"), id, "1.0.0", "[{}]").await;
+        assert!(matches!(nonsense, Err(RegistryError::BadSignature(_))));
+        let invisible = stage.registry.sign(&actor("c"), id, "1.0.0", &signature).await;
+        assert!(matches!(invisible, Err(RegistryError::NoPlugin)));
+    }
+}

@@ -1,0 +1,62 @@
+//! Signatures over components, and the signing policies of projects. What they mean is for others to know: here they are JSON.
+
+use serde_json::Value;
+use watcher_domain::{Digest, ProjectId, Timestamp};
+
+use crate::error::Result;
+use crate::store::Tx;
+use crate::value::{Place, json};
+
+/// Signatures that are read of one component at most; they are added by hand.
+const MOST_SIGNATURES: u32 = 256;
+
+/// A project as the table has it: that of the administrator, which counts for all, has no name.
+fn owner(project: Option<&ProjectId>) -> &str {
+    project.map_or("", |project| project.0.as_str())
+}
+
+/// The signing policy of a project, or the one for all; none if nobody set one.
+pub async fn signing_policy(tx: &mut Tx, project: Option<&ProjectId>) -> Result<Option<(Value, Timestamp)>> {
+    let sql =
+        "SELECT id, policy, COALESCE(updated_at, created_at) AS since FROM signing_policies WHERE project_id = $1";
+    let row: Option<(i64, String, Timestamp)> =
+        on_backend!(tx, |conn| sqlx::query_as(sql).bind(owner(project)).fetch_optional(conn).await?);
+    let Some((id, policy, since)) = row else { return Ok(None) };
+    Ok(Some((Place { table: "signing_policies", id }.json("policy", &policy)?, since)))
+}
+
+/// Writes a signing policy.
+pub async fn set_signing_policy(
+    tx: &mut Tx,
+    project: Option<&ProjectId>,
+    policy: &Value,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO signing_policies (project_id, policy, created_at) VALUES ($1, $2, $3) \
+               ON CONFLICT (project_id) DO UPDATE SET policy = excluded.policy, updated_at = excluded.created_at";
+    let (project, policy) = (owner(project), json(policy)?);
+    execute!(tx, sql, project, &policy, now)?;
+    Ok(())
+}
+
+/// The signatures over a component, first added first.
+pub async fn signatures(tx: &mut Tx, digest: Digest) -> Result<Vec<Value>> {
+    let sql =
+        format!("SELECT id, signature FROM plugin_signatures WHERE digest = $1 ORDER BY id LIMIT {MOST_SIGNATURES}");
+    let sql = sqlx::AssertSqlSafe(sql);
+    let rows: Vec<(i64, String)> =
+        on_backend!(tx, |conn| sqlx::query_as(sql).bind(digest.0.as_slice()).fetch_all(conn).await?);
+    rows.iter().map(|(id, text)| Place { table: "plugin_signatures", id: *id }.json("signature", text)).collect()
+}
+
+/// Adds a signature; a later one by the same key takes the place of the earlier one.
+///
+/// # Errors
+/// [`Error::Reference`](crate::Error::Reference) if there is no such component.
+pub async fn add_signature(tx: &mut Tx, digest: Digest, key: &str, signature: &Value, now: Timestamp) -> Result<()> {
+    let sql = "INSERT INTO plugin_signatures (digest, key_id, signature, created_at) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (digest, key_id) DO UPDATE SET signature = excluded.signature";
+    let signature = json(signature)?;
+    execute!(tx, sql, digest.0.as_slice(), key, &signature, now)?;
+    Ok(())
+}
