@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "api",
             "applier",
+            "artifact",
             "bus",
             "cluster",
             "collect",
@@ -36,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "openstack",
             "registry",
             "runtime",
+            "signature",
             "simulator",
             "store",
         ],

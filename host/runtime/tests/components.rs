@@ -71,7 +71,7 @@ async fn tables_and_memories_are_counted_together() {
 
 #[tokio::test]
 async fn memory_that_is_there_from_the_start_is_counted() {
-    let parts = format!(r#"(memory (export "memory") 20000) {DESCRIBE} unreachable)"#);
+    let parts = format!(r#"(memory (export "memory") 10000) {DESCRIBE} unreachable)"#);
     assert_eq!(describe_text(&parts).await, MEMORY_LIMIT);
 }
 

@@ -5,8 +5,10 @@ pub mod build;
 mod check;
 pub mod client;
 pub mod new;
+pub mod oci;
 mod report;
 pub mod sdk;
+pub mod sign;
 pub mod table;
 pub mod templates;
 pub mod test;
@@ -52,6 +54,14 @@ pub enum PluginCommand {
     Test(test::TestArgs),
     /// Measure what a strategy or planner uses against the size of the cluster.
     Bench(bench::BenchArgs),
+    /// Make a key to sign components with.
+    Key(sign::KeyArgs),
+    /// Sign a component; the signature is printed as JSON.
+    Sign(sign::SignArgs),
+    /// Push a component to an OCI registry, with the report of its check and its signatures.
+    Publish(oci::PublishArgs),
+    /// Pull a component from an OCI registry into a file.
+    Fetch(oci::FetchArgs),
     /// What the service does with plugins.
     #[command(flatten)]
     Client(client::Client),
@@ -81,6 +91,10 @@ pub async fn run(config: &Config, arguments: PluginArgs) -> anyhow::Result<ExitC
         PluginCommand::Check(arguments) => check::run(config, arguments).await,
         PluginCommand::Test(arguments) => Box::pin(test::run(config, arguments)).await,
         PluginCommand::Bench(arguments) => Box::pin(bench::run(config, arguments)).await,
+        PluginCommand::Key(arguments) => sign::key(&arguments).map(|()| ExitCode::SUCCESS),
+        PluginCommand::Sign(arguments) => sign::sign(&arguments).map(|()| ExitCode::SUCCESS),
+        PluginCommand::Publish(arguments) => Box::pin(oci::publish(config, arguments)).await,
+        PluginCommand::Fetch(arguments) => Box::pin(oci::fetch(arguments)).await,
         PluginCommand::Client(client) => Box::pin(client::run(client)).await,
     }
 }
