@@ -135,7 +135,8 @@ pub(crate) async fn update(
     let body = body.required(ARGUMENT)?;
     let fields = Fields::of(ARGUMENT, &body, &["limits"])?;
     fields.mandatory("limits")?;
-    let limits = fields.object("limits")?.cloned().unwrap_or_default();
+    let limits = fields.object("limits")?.cloned();
+    let limits = limits.ok_or_else(|| Invalid::input("limits", &Value::Null, "It is no object"))?;
     let unknown: Vec<String> = limits.keys().filter(|name| !Quotas::NAMES.contains(&name.as_str())).cloned().collect();
     if !unknown.is_empty() {
         return Err(Invalid::UnknownAttribute { argument: "limits", names: unknown }.into());
