@@ -70,7 +70,7 @@ impl Stage {
         config.sandbox.cache_dir = plugins().join("compiled").display().to_string();
         config.database.url = options.database.unwrap_or_else(|| "sqlite::memory:".to_owned());
         let client = Client::new(&config, PASSWORD)?;
-        let service = serve::start(config.clone(), listener).await?;
+        let service = Box::pin(serve::start(config.clone(), listener)).await?;
         Ok(Self { simulator, service, client, config })
     }
 
@@ -80,14 +80,14 @@ impl Stage {
         let address = service.address;
         service.shutdown().await;
         let listener = TcpListener::bind(address).await?;
-        let service = serve::start(config.clone(), listener).await?;
+        let service = Box::pin(serve::start(config.clone(), listener)).await?;
         Ok(Self { simulator, service, client, config })
     }
 
     /// Another service on the same cloud and database, on an address of its own.
     pub async fn another(&self) -> anyhow::Result<RunningService> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        serve::start(self.config.clone(), listener).await
+        Box::pin(serve::start(self.config.clone(), listener)).await
     }
 
     /// Waits until an audit has recommended `count` plans or more; all of them, the oldest first.

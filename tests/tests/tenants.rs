@@ -322,7 +322,13 @@ async fn what_one_process_is_given_another_one_runs() {
     assert!(!there.sees("tenant_strategy").await);
     let strategy = admin.upload("tenant-strategy").await;
     admin.upload("tenant-action").await;
-    assert!(there.sees("tenant_strategy").await, "the list that it answered a moment ago does not hold any more");
+    let begin = tokio::time::Instant::now();
+    while !there.sees("tenant_strategy").await {
+        assert!(
+            begin.elapsed() < Duration::from_secs(1),
+            "the list that it answered a moment ago does not hold any more"
+        );
+    }
     let plan = there.plan(0.0).await;
     there.start(&plan).await;
     assert_eq!(there.wait(&plan, &ENDED).await["state"], "SUCCEEDED");
@@ -331,5 +337,48 @@ async fn what_one_process_is_given_another_one_runs() {
     let body = json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "tenant_strategy"});
     assert_eq!(admin.call("POST", "/v1/audits", &body).await.0, 404);
     other.shutdown().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_has_limits_of_its_own_and_what_its_runs_used_is_counted() {
+    let backend = watcher_store::testing::backends().await.pop().unwrap();
+    let options = StageOptions { database: Some(backend.url.clone()), ..StageOptions::default() };
+    let stage = Stage::start(cluster(), options).await.unwrap();
+    let admin = User::login(&stage, &stage.service.address.to_string(), "admin", "scenario", "admin").await;
+    admin.upload("tenant-strategy").await;
+    admin.upload("tenant-action").await;
+    let quota = format!("/v1/plugin_quotas/{}", admin.project);
+    let limit = async |limits: Value| admin.ok("PUT", &quota, &json!({"limits": limits})).await;
+    assert_eq!(admin.audit(0.0).await["state"], "SUCCEEDED");
+
+    limit(json!({"decision": {"fuel": 1000}})).await;
+    let told = admin.audit(0.0).await["status_message"].as_str().unwrap().to_owned();
+    assert!(told.contains("tenant_strategy: the fuel limit of 1000 units was reached"), "{told}");
+    limit(json!({"decision": {"fuel": null}, "concurrent_calls": 0})).await;
+    let told = admin.audit(0.0).await["status_message"].as_str().unwrap().to_owned();
+    assert!(told.contains("its limit of concurrent calls is 0"), "{told}");
+    limit(json!({"concurrent_calls": null, "action": {"memory_bytes": 1}})).await;
+    let plan = admin.plan(0.0).await;
+    admin.start(&plan).await;
+    assert_eq!(admin.wait(&plan, &ENDED).await["state"], "FAILED");
+    let actions = admin.get(&format!("/v1/actions/detail?action_plan_uuid={}", plan.rsplit('/').next().unwrap())).await;
+    let told: Vec<_> =
+        actions["actions"].as_array().unwrap().iter().map(|row| row["status_message"].to_string()).collect();
+    assert!(told.iter().any(|told| told.contains("the memory limit of 1 bytes was reached")), "{told:?}");
+
+    // What was counted is written at the latest when the service ends.
+    let stage = stage.restart().await.unwrap();
+    let used = admin.get(&format!("{quota}/usage")).await;
+    let of = |name: &str| {
+        let rows = used["usage"].as_array().unwrap().iter();
+        rows.filter(|row| row["name"] == name).map(|row| row["calls"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert!(of("tenant_strategy") >= 3 && of("weight") >= 2 && of("tenant_action") + of("nop") >= 1, "{used}");
+    let strategy = used["usage"].as_array().unwrap().iter().find(|row| row["name"] == "tenant_strategy").unwrap();
+    assert_eq!(
+        (&strategy["limited"], &strategy["kind"], &strategy["version"]),
+        (&json!(1), &json!("strategy"), &json!("1.0.0"))
+    );
     stage.end().await;
 }

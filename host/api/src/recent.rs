@@ -1,5 +1,6 @@
 //! Lists that were answered a moment ago. Goals and strategies change only when plugins do, and every client and dashboard asks for them
-//! first: the same question within the moment gets the same answer, as long as the database says that no plugin was changed since.
+//! first: the same question within the moment gets the same answer, as long as the database says that no plugin was changed since. It is asked ten
+//! times a second at most: what this process changes itself is known at once, what another one changes within a tenth of a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use chrono::TimeDelta;
 use watcher_domain::Timestamp;
 
 use crate::context::Context;
@@ -21,6 +23,9 @@ use crate::state::ApiState;
 const MOST_ANSWERS: usize = 64;
 const LARGEST_ANSWER: usize = 256 << 10;
 
+/// How long the database is believed that no other process changed a plugin.
+const BELIEVED: TimeDelta = TimeDelta::milliseconds(100);
+
 /// The lists, each with the rule that it is asked under.
 const LISTS: [(&str, Rule); 4] = [
     ("/v1/goals", Rule::GoalGetAll),
@@ -31,7 +36,29 @@ const LISTS: [(&str, Rule); 4] = [
 
 /// Answers by everything that they depend on.
 #[derive(Debug, Default)]
-pub(crate) struct Recent(Mutex<HashMap<String, Kept>>);
+pub(crate) struct Recent {
+    answers: Mutex<HashMap<String, Kept>>,
+    changes: Mutex<Changes>,
+}
+
+/// What the database said last of how often plugins were changed.
+#[derive(Debug, Default)]
+struct Changes {
+    said: Option<(i64, Timestamp)>,
+    /// Counts how often this process changed something, so that what was asked before is not believed after.
+    own: u64,
+}
+
+/// Forgets what the database said when it is dropped: also when nobody waits any more for a request that changed something.
+struct Forget(Arc<Recent>);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        let mut changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.said = None;
+        changes.own += 1;
+    }
+}
 
 #[derive(Debug, Clone)]
 struct Kept {
@@ -42,18 +69,36 @@ struct Kept {
 
 impl Recent {
     fn find(&self, question: &str, now: Timestamp, api: &ApiState) -> Option<Kept> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(question).filter(|kept| is_recent(kept, now, api)).cloned()
     }
 
     fn keep(&self, question: String, answer: Kept, api: &ApiState) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST_ANSWERS {
             kept.retain(|_, other| is_recent(other, answer.since, api));
         }
         if kept.len() < MOST_ANSWERS || kept.contains_key(&question) {
             kept.insert(question, answer);
         }
+    }
+
+    /// How often plugins were changed, whichever process did it.
+    async fn changes(&self, api: &ApiState) -> Result<i64, ApiError> {
+        let now = api.clock.now();
+        let own = {
+            let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            match changes.said {
+                Some((number, since)) if (TimeDelta::zero()..BELIEVED).contains(&(now - since)) => return Ok(number),
+                Some(_) | None => changes.own,
+            }
+        };
+        let number = watcher_registry::changes(&api.store).await.map_err(ApiError::Registry)?;
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.own == own {
+            changes.said = Some((number, now));
+        }
+        Ok(number)
     }
 }
 
@@ -68,12 +113,14 @@ pub(crate) async fn answer(
     request: Request,
     next: Next,
 ) -> Response {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let _forget = (!is_read && request.uri().path().starts_with("/v1/plugins")).then(|| Forget(Arc::clone(&recent)));
     let rule = LISTS.iter().find(|(path, _)| *path == request.uri().path()).map(|(_, rule)| *rule);
     let (Some(rule), false) = (rule.filter(|_| *request.method() == Method::GET), api.options.recent.is_zero()) else {
         return next.run(request).await;
     };
     let (mut parts, body) = request.into_parts();
-    let question = question(&mut parts, &api, rule).await;
+    let question = question(&mut parts, &api, &recent, rule).await;
     let request = Request::from_parts(parts, body);
     // Whoever may not ask gets the answer of the operation, which checks the arguments first.
     let Ok(question) = question else { return next.run(request).await };
@@ -102,11 +149,16 @@ pub(crate) async fn answer(
 }
 
 /// Everything that the answer depends on, for a caller who may have it.
-async fn question(parts: &mut axum::http::request::Parts, api: &ApiState, rule: Rule) -> Result<String, ApiError> {
+async fn question(
+    parts: &mut axum::http::request::Parts,
+    api: &ApiState,
+    recent: &Recent,
+    rule: Rule,
+) -> Result<String, ApiError> {
     let context = Context::from_request_parts(parts, api).await?;
     context.enforce(rule)?;
-    // Whatever process changed anything about plugins: what was withdrawn from a project is not told to it any more.
-    let changes = watcher_registry::changes(&api.store).await.map_err(ApiError::Registry)?;
+    // What was withdrawn from a project is not told to it any more.
+    let changes = recent.changes(api).await?;
     let seen = (context.visibility(), context.version, context.show_deleted, &context.base, changes);
     Ok(format!("{} {seen:?}", parts.uri))
 }

@@ -10,7 +10,7 @@ use watcher_domain::journal::{ActionPhase, JournalError};
 use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
 use watcher_domain::schema::Schema;
-use watcher_domain::{Action, ActionEvent, ActionState, InvalidTransition};
+use watcher_domain::{Account, Action, ActionEvent, ActionState, InvalidTransition, Limits};
 use watcher_store::{Visibility, action, plugin};
 
 use crate::Applier;
@@ -37,6 +37,8 @@ struct Prepared {
     parameters: Map<String, Value>,
     configuration: Map<String, Value>,
     grant: Grant,
+    limits: Limits,
+    account: Account,
     term: i64,
 }
 
@@ -112,6 +114,10 @@ impl Applier {
             }
             (Some(_), None) | (None, _) => Grant::default(),
         };
+        let limits = match project {
+            Some(project) => self.options.limits.with(&plugin::limits(&mut tx, project).await?),
+            None => self.options.limits,
+        };
         drop(tx);
         if version.project_id.is_some()
             && let Err(error) = self.guard.may_run(project, version.digest).await
@@ -144,6 +150,8 @@ impl Applier {
             } else {
                 Grant(requests.clone()).intersection(&granted)
             },
+            limits: limits.action,
+            account: limits.account(project.cloned()),
             term: claimed.term,
         }))
     }
@@ -186,7 +194,8 @@ impl Applier {
                 phase,
                 term: prepared.term,
             }),
-            limits: self.options.limits,
+            limits: prepared.limits,
+            account: prepared.account.clone(),
         }
     }
 

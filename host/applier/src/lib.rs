@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use watcher_bus::Bus;
-use watcher_domain::Limits;
+use watcher_domain::RunLimits;
 use watcher_domain::ports::{ActionRunner, Clock, CloudRequests, RunGuard};
 use watcher_domain::service::APPLIER;
 use watcher_store::Store;
@@ -41,8 +41,8 @@ pub struct ApplierOptions {
     pub sweep_interval: Duration,
     /// How often a sign of life is given.
     pub heartbeat_interval: Duration,
-    /// What a handler may use in one call.
-    pub limits: Limits,
+    /// What handlers may use for projects that have no limits of their own.
+    pub limits: RunLimits,
     /// What happens after a failed action, by strategy name.
     pub action_execution_rule: HashMap<String, ExecutionRule>,
     /// Configuration of action types, without defaults.
@@ -59,7 +59,7 @@ impl Default for ApplierOptions {
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),
             heartbeat_interval: Duration::from_mins(1),
-            limits: Limits::for_actions(),
+            limits: RunLimits::default(),
             action_execution_rule: HashMap::new(),
             configuration: HashMap::new(),
         }

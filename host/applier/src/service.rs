@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use watcher_bus::{Control, FairPermits, Received, Role, Work};
+use watcher_bus::{Control, Received, Role, Work};
 use watcher_domain::ActionPlanId;
+use watcher_fair::FairPermits;
 use watcher_store::action_plan;
 
 use crate::Applier;

@@ -3,15 +3,11 @@
 //! A message is a hint and the database row is the truth: whoever receives one looks at the row, and a sweep finds the rows whose
 //! message was lost. So a full queue drops messages instead of waiting, and nothing here is durable.
 //!
-//! [`FairPermits`] shares out who may work among projects.
-//!
 //! Work goes to one receiver, control messages to all of them, events to whoever listens.
 
-mod fair;
 mod in_process;
 pub mod message;
 
-pub use fair::{FairPermits, Permit};
 pub use in_process::{InProcess, Received, Subscription};
 pub use message::{Control, Event, Message, Work};
 

@@ -43,7 +43,7 @@ pub use id::{
     ActionId, ActionPlanId, AuditId, AuditTemplateId, EfficacyIndicatorId, GoalId, PluginId, ProjectId,
     ScoringEngineId, SnapshotId, StrategyId,
 };
-pub use limits::Limits;
+pub use limits::{Account, Limits, RunLimits};
 pub use plugin::{Digest, PluginKind};
 pub use scoring_engine::ScoringEngine;
 pub use service::ServiceStatus;

@@ -7,7 +7,7 @@
 //! | [`Collector`], [`Datasource`] | `collect` |
 //! | [`CloudRequests`] | `openstack` |
 //! | [`Journal`] | `applier`, over the database |
-//! | [`RunGuard`] | `registry` |
+//! | [`RunGuard`], [`Meter`] | `registry` |
 //! | [`Recorder`] | `engine` |
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::efficacy::GlobalEfficacy;
 use crate::failure::Failure;
 use crate::id::ProjectId;
 use crate::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
-use crate::limits::{LimitHit, Limits};
+use crate::limits::{Account, LimitHit, Limits};
 use crate::metric::{Samples, StatisticQuery};
 use crate::plugin::{Description, Digest, PluginKind};
 use crate::recording::Seen;
@@ -124,6 +124,8 @@ pub struct StrategyRun {
     pub seed: u64,
     /// How much it may use.
     pub limits: Limits,
+    /// On whose account it runs.
+    pub account: Account,
 }
 
 /// The scoring engines that a strategy may ask, and what runs them.
@@ -135,6 +137,8 @@ pub struct Scoring {
     pub runner: Arc<dyn ScoringRunner>,
     /// How much one call of an engine may use.
     pub limits: Limits,
+    /// On whose account they run.
+    pub account: Account,
 }
 
 /// A scoring engine that can run.
@@ -166,6 +170,8 @@ pub struct ScoringRun {
     pub seed: u64,
     /// How much it may use.
     pub limits: Limits,
+    /// On whose account it runs.
+    pub account: Account,
 }
 
 /// Runs scoring engines.
@@ -236,6 +242,8 @@ pub struct PlannerRun {
     pub seed: u64,
     /// How much it may use.
     pub limits: Limits,
+    /// On whose account it runs.
+    pub account: Account,
 }
 
 /// Runs planners.
@@ -263,6 +271,8 @@ pub struct ActionCall {
     pub journal: Arc<dyn Journal>,
     /// How much it may use.
     pub limits: Limits,
+    /// On whose account it runs.
+    pub account: Account,
 }
 
 /// What a call of an action handler gave.
@@ -364,6 +374,48 @@ pub trait Datasource: Send + Sync {
 
     /// Whether it can answer questions about this metric.
     fn has(&self, metric: &str) -> bool;
+}
+
+/// How a call of a plugin ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallEnd {
+    /// With a result, or with a failure that the plugin declared.
+    Returned,
+    /// At a limit.
+    Limit,
+    /// By a crash.
+    Crashed,
+    /// By somebody who did not wait any longer.
+    Dropped,
+}
+
+/// What one call of a plugin used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallUsage {
+    /// On whose account.
+    pub project: Option<ProjectId>,
+    /// Which component.
+    pub digest: Digest,
+    /// What it used.
+    pub usage: crate::report::Usage,
+    /// Requests that it sent to the cloud.
+    pub requests: u64,
+    /// How it ended.
+    pub end: CallEnd,
+}
+
+/// Is told what calls of plugins used.
+pub trait Meter: Send + Sync {
+    /// Takes the usage of one call. Quick: it is asked on the thread of the plugin.
+    fn used(&self, call: CallUsage);
+}
+
+/// Counts nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unmetered;
+
+impl Meter for Unmetered {
+    fn used(&self, _call: CallUsage) {}
 }
 
 /// Is told what a strategy sees.

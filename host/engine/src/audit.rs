@@ -13,7 +13,8 @@ use watcher_domain::ports::{GuardError, Scoring};
 use watcher_domain::recording::Recording;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
-    Digest, EfficacyIndicatorId, PlannedAction, PluginKind, ProjectId, SnapshotId, Stamps, Strategy, Timestamp,
+    Digest, EfficacyIndicatorId, PlannedAction, PluginKind, ProjectId, RunLimits, SnapshotId, Stamps, Strategy,
+    Timestamp,
 };
 use watcher_store::{
     Lease, Reference, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot,
@@ -195,8 +196,9 @@ impl Engine {
     /// Runs the strategy, then the planner it prefers, and finds a handler for every type of action.
     async fn decide_and_plan(&self, audit: &Audit, observed: &Observed) -> Result<Planned, AuditError> {
         let (row, strategy) = self.find_strategy(audit).await?;
+        let limits = self.limits_of(audit).await?;
         let scoring =
-            if strategy.asks_scoring_engines() { Some(self.find_scoring_engines(audit).await?) } else { None };
+            if strategy.asks_scoring_engines() { Some(self.find_scoring_engines(audit, &limits).await?) } else { None };
         let input = DecisionInput {
             parameters: complete_parameters(&strategy, audit.parameters.clone())?,
             strategy,
@@ -205,7 +207,8 @@ impl Engine {
             scoring,
             time: observed.as_of,
             seed: self.ids.seed(),
-            limits: self.options.limits,
+            limits: limits.decision,
+            account: limits.account(audit.project_id.clone()),
         };
         let recorder = Arc::new(MemoryRecorder::default());
         let decision = decision::decide(self.strategies.as_ref(), &input, Arc::clone(&recorder)).await?;
@@ -213,6 +216,14 @@ impl Engine {
         let planner = self.find_planner(audit, &input.strategy.strategy()?.planner).await?;
         let plan = decision::plan(self.planners.as_ref(), &planner, &input, &decision.solution).await?;
         Ok(Planned { input, strategy: row, decision, planner, plan, handlers, recorder })
+    }
+
+    /// What plugins may use that run for the audit's project.
+    async fn limits_of(&self, audit: &Audit) -> Result<RunLimits, watcher_store::Error> {
+        let limits = self.options.limits;
+        let Some(project) = &audit.project_id else { return Ok(limits) };
+        let mut tx = self.store.read().await?;
+        Ok(limits.with(&plugin::limits(&mut tx, project).await?))
     }
 
     /// The audit's strategy, or else the first one that reaches its goal.
@@ -265,7 +276,7 @@ impl Engine {
         Ok(self.resolve(version))
     }
 
-    async fn find_scoring_engines(&self, audit: &Audit) -> Result<Scoring, AuditError> {
+    async fn find_scoring_engines(&self, audit: &Audit, limits: &RunLimits) -> Result<Scoring, AuditError> {
         let mut tx = self.store.read().await?;
         let versions = plugin::all_latest(&mut tx, PluginKind::ScoringEngine, &visible_to(audit)).await?;
         drop(tx);
@@ -284,7 +295,8 @@ impl Engine {
         Ok(Scoring {
             engines: engines.collect::<Result<_, _>>()?,
             runner: Arc::clone(&self.scoring),
-            limits: self.options.scoring_limits,
+            limits: limits.scoring,
+            account: limits.account(audit.project_id.clone()),
         })
     }
 

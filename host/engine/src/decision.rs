@@ -10,7 +10,7 @@ use watcher_domain::ports::{
     Datasource, PlannerRun, PlannerRunner, Scoring, ScoringEngineVersion, StrategyRun, StrategyRunner,
 };
 use watcher_domain::schema::Schema;
-use watcher_domain::{Digest, Limits, PlannedAction, Solution, Timestamp};
+use watcher_domain::{Account, Digest, Limits, PlannedAction, Solution, Timestamp};
 
 use crate::error::AuditError;
 use crate::recorder::MemoryRecorder;
@@ -99,6 +99,8 @@ pub struct DecisionInput {
     pub seed: u64,
     /// What it may use.
     pub limits: Limits,
+    /// On whose account it runs.
+    pub account: Account,
 }
 
 /// What was decided.
@@ -130,6 +132,7 @@ pub async fn decide(
         time: input.time,
         seed: input.seed,
         limits: input.limits,
+        account: input.account.clone(),
     };
     let outcome =
         runner.run_strategy(run).await.map_err(|source| AuditError::Decide { strategy: strategy.clone(), source })?;
@@ -195,6 +198,7 @@ pub async fn plan(
         time: input.time,
         seed: input.seed,
         limits: input.limits,
+        account: input.account.clone(),
     };
     runner
         .run_planner(run)

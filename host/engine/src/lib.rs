@@ -24,7 +24,7 @@ use watcher_bus::Bus;
 use watcher_domain::ports::{
     Clock, Collector, Datasource, Ids, PlannerRunner, RunGuard, ScoringRunner, StrategyRunner,
 };
-use watcher_domain::{Limits, PluginKind, Timestamp};
+use watcher_domain::{PluginKind, RunLimits, Timestamp};
 use watcher_store::Store;
 
 pub use error::AuditError;
@@ -51,10 +51,8 @@ pub struct EngineOptions {
     pub check_interval: Duration,
     /// How often a sign of life is given.
     pub heartbeat_interval: Duration,
-    /// What a plugin may use in one call.
-    pub limits: Limits,
-    /// What a scoring engine may use in one call.
-    pub scoring_limits: Limits,
+    /// What plugins may use for projects that have no limits of their own.
+    pub limits: RunLimits,
     /// Configuration of plugins by kind and name, without defaults.
     pub configuration: HashMap<(PluginKind, String), Map<String, Value>>,
 }
@@ -71,8 +69,7 @@ impl Default for EngineOptions {
             action_plan_expiry: Duration::from_hours(24),
             check_interval: Duration::from_mins(30),
             heartbeat_interval: Duration::from_mins(1),
-            limits: Limits::default(),
-            scoring_limits: Limits::for_scoring(),
+            limits: RunLimits::default(),
             configuration: HashMap::new(),
         }
     }

@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use watcher_bus::{Control, FairPermits, Received, Role, Work};
+use watcher_bus::{Control, Received, Role, Work};
 use watcher_domain::AuditId;
+use watcher_fair::FairPermits;
 
 use crate::Engine;
 

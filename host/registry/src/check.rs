@@ -28,7 +28,11 @@ impl Registry {
     /// Looks into a component.
     pub(crate) async fn check(&self, component: Arc<[u8]>, digest: Digest) -> Result<Checked> {
         let checked = match &self.checker {
-            Some(checker) => checked(checker.as_ref(), component).await?,
+            Some(checker) => {
+                let options =
+                    CheckOptions { max_component_bytes: self.options.max_component_bytes, ..CheckOptions::default() };
+                checked(checker.as_ref(), component, options).await?
+            }
             None => self.inspect(component, digest).await?,
         };
         let problems = name_problems(&checked.inspection);
@@ -62,8 +66,8 @@ impl Registry {
 }
 
 /// Lets a checker look, and reads its report.
-async fn checked(checker: &dyn PluginChecker, component: Arc<[u8]>) -> Result<Checked> {
-    let report = checker.check(component, CheckOptions::default()).await.map_err(|error| match error {
+async fn checked(checker: &dyn PluginChecker, component: Arc<[u8]>, options: CheckOptions) -> Result<Checked> {
+    let report = checker.check(component, options).await.map_err(|error| match error {
         CheckError::Busy { .. } => RegistryError::Busy,
         CheckError::Host(_) => RegistryError::Check(error.into()),
     })?;

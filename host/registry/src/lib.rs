@@ -14,6 +14,7 @@ mod follow;
 mod grant;
 mod lifecycle;
 mod member;
+mod meter;
 mod place;
 mod quota;
 mod signing;
@@ -22,6 +23,7 @@ mod upload;
 
 use std::sync::Arc;
 
+use watcher_domain::RunLimits;
 use watcher_domain::plugin::GoalDescription;
 use watcher_domain::ports::{Clock, Ids, PluginInspector};
 use watcher_domain::report::PluginChecker;
@@ -35,8 +37,9 @@ pub use components::{StoredComponents, Tampered};
 pub use error::{Refusal, RegistryError};
 pub use grant::grant_for;
 pub use lifecycle::{Change, Changes};
+pub use meter::{PluginUsage, UsageMeter, WRITTEN_EVERY};
 pub use place::Place;
-pub use quota::{Quotas, Standing, changes};
+pub use quota::{Quotas, Standing, changes, is_limit};
 pub use signing::{SigningGuard, signatures, signing_policy};
 pub use upload::{Release, Upload};
 pub use watcher_signature::{NamedKey, Signature, SigningPolicy};
@@ -46,6 +49,10 @@ pub use watcher_signature::{NamedKey, Signature, SigningPolicy};
 pub struct RegistryOptions {
     /// Limits of projects for which nobody set others.
     pub quotas: Quotas,
+    /// Limits of their runs.
+    pub runs: RunLimits,
+    /// Most bytes of a component, whatever a project may have.
+    pub max_component_bytes: u64,
     /// Uploads at a time: each one holds its component in memory.
     pub uploads: usize,
     /// Uploads of one project at a time.
@@ -54,7 +61,13 @@ pub struct RegistryOptions {
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { quotas: Quotas::default(), uploads: 16, uploads_per_project: 2 }
+        Self {
+            quotas: Quotas::default(),
+            runs: RunLimits::default(),
+            max_component_bytes: Quotas::default().component_bytes,
+            uploads: 16,
+            uploads_per_project: 2,
+        }
     }
 }
 

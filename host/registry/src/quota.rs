@@ -1,7 +1,7 @@
 //! How much a project may keep, and how often it may upload.
 
 use serde_json::{Map, Value};
-use watcher_domain::{ProjectId, Timestamp};
+use watcher_domain::{ProjectId, RunLimits, Timestamp};
 use watcher_store::plugin::{self, Usage};
 use watcher_store::{Store, Tx};
 
@@ -46,6 +46,8 @@ quotas! {
     members = 1000,
     /// Uploads that it may begin within an hour, whatever becomes of them.
     uploads_per_hour = 60,
+    /// Bytes of one component.
+    component_bytes = 64 << 20,
 }
 
 /// What a project may have, and has.
@@ -53,10 +55,17 @@ quotas! {
 pub struct Standing {
     /// What it may have.
     pub limits: Quotas,
+    /// What its runs may use.
+    pub runs: RunLimits,
     /// What it has.
     pub usage: Usage,
     /// Uploads that it began within the last hour.
     pub uploads: u64,
+}
+
+/// Whether there is a limit of this name.
+pub fn is_limit(name: &str) -> bool {
+    Quotas::NAMES.contains(&name) || RunLimits::names().any(|known| known == name)
 }
 
 /// How far back uploads count.
@@ -70,9 +79,10 @@ impl Registry {
     }
 
     pub(crate) async fn standing_in(&self, tx: &mut Tx, project: &ProjectId, now: Timestamp) -> Result<Standing> {
-        let limits = self.options.quotas.with(&plugin::limits(tx, project).await?);
+        let own = plugin::limits(tx, project).await?;
+        let (limits, runs) = (self.options.quotas.with(&own), self.options.runs.with(&own));
         let usage = plugin::usage(tx, project).await?;
-        Ok(Standing { limits, usage, uploads: plugin::uploads_since(tx, project, now - HOUR).await? })
+        Ok(Standing { limits, runs, usage, uploads: plugin::uploads_since(tx, project, now - HOUR).await? })
     }
 
     /// Changes limits of a project; a limit without a value goes back to the default.
@@ -85,7 +95,7 @@ impl Registry {
         plugin::lock_project(&mut tx, project, now).await?;
         let mut limits = plugin::limits(&mut tx, project).await?;
         for (name, limit) in changes {
-            if !Quotas::NAMES.contains(&name.as_str()) {
+            if !is_limit(name) {
                 return Err(RegistryError::NoLimit(name.clone()));
             }
             match limit {

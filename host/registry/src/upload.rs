@@ -76,6 +76,7 @@ impl Registry {
         let standing = self.count_upload(&mut tx, project, now).await?;
         // Counted even if it is refused now: to be told so is an answer, too.
         tx.commit().await?;
+        ask("bytes in one component", 0, size_bytes, standing.limits.component_bytes)?;
         ask("versions of plugins", standing.usage.versions, 1, standing.limits.versions)?;
         ask("bytes of components", standing.usage.bytes, size_bytes, standing.limits.bytes)?;
         let mut tx = self.store.read().await?;
@@ -123,6 +124,7 @@ impl Registry {
             plugin::insert_plugin(&mut tx, &new).await?;
             new.id
         };
+        ask("bytes in one component", 0, size_bytes, standing.limits.component_bytes)?;
         ask("versions of plugins", standing.usage.versions, 1, standing.limits.versions)?;
         ask("bytes of components", standing.usage.bytes, size_bytes, standing.limits.bytes)?;
         let number = description.version.clone();

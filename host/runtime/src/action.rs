@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use watcher_domain::journal::ActionPhase;
 use watcher_domain::ports::{ActionCall, ActionOutcome, ActionRunner, RunError};
-use watcher_domain::{Digest, Limits, PluginKind};
+use watcher_domain::{Account, Digest, Limits, PluginKind};
 
 use crate::bindings::action::exports::watcher::action::action::Readiness;
 use crate::call::{Call, Outside};
@@ -28,10 +28,10 @@ impl ActionRunner for Runtime {
         let (limits, phase) = (call.limits, call.phase);
         let (parameters, configuration) = (text(&call.parameters), text(&call.configuration));
         let end = deadline(&limits).unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(CENTURY_S));
-        let handler = Handler::new(&call, Arc::clone(&self.clock), self.ids.as_ref(), end);
+        let handler = Handler::new(&call, Arc::clone(&self.clock), self.ids.as_ref(), Arc::clone(&self.rates), end);
         let data = Call::new(loaded.label(), limits, Outside::Handler(Box::new(handler)));
         let outcome = self
-            .run(&loaded, data, limits, |store, loaded| {
+            .run(&loaded, data, &call.account, move |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Action(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -68,14 +68,19 @@ impl ActionRunner for Runtime {
         let limits = Limits { output_bytes: 16 << 20, ..describe::limits() };
         let parameters = text(&parameters);
         let effects = self
-            .run(&loaded, Call::new(loaded.label(), limits, Outside::Nothing), limits, |store, loaded| {
-                Box::pin(async move {
-                    let Prepared::Action(pre) = &loaded.prepared else { return Err(other_kind()) };
-                    let plugin = pre.instantiate_async(&mut *store).await?;
-                    store.data_mut().entered = true;
-                    plugin.watcher_action_action().call_describe_effect(store, &parameters).await
-                })
-            })
+            .run(
+                &loaded,
+                Call::new(loaded.label(), limits, Outside::Nothing),
+                &Account::default(),
+                move |store, loaded| {
+                    Box::pin(async move {
+                        let Prepared::Action(pre) = &loaded.prepared else { return Err(other_kind()) };
+                        let plugin = pre.instantiate_async(&mut *store).await?;
+                        store.data_mut().entered = true;
+                        plugin.watcher_action_action().call_describe_effect(store, &parameters).await
+                    })
+                },
+            )
             .await?;
         match output::effects(&declared(effects)?, &limits) {
             Ok(effects) => Ok(effects),

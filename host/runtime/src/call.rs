@@ -35,7 +35,7 @@ pub(crate) struct Call {
     pub(crate) stop: Option<Stop>,
     /// Whether the guest was started: an error before is none of its output.
     pub(crate) entered: bool,
-    limits: Limits,
+    pub(crate) limits: Limits,
     host_calls: u64,
     requests: u64,
     moved: usize,
@@ -161,6 +161,16 @@ impl Call {
             return Err(self.stop_at(LimitName::Output, self.limits.output_bytes));
         }
         Ok(())
+    }
+
+    /// Whether an action is told to stop.
+    pub(crate) fn is_abort(&self) -> bool {
+        matches!(&self.outside, Outside::Handler(handler) if handler.is_abort())
+    }
+
+    /// Requests to the outside so far.
+    pub(crate) const fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Counts a request to the outside.

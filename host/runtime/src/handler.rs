@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use watcher_domain::cloud::{CloudRequest, CloudResponse, Grant};
 use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
 use watcher_domain::ports::{ActionCall, Clock, CloudRequests, Ids, Journal};
-use watcher_domain::{Blame, Failure};
+use watcher_domain::{Account, Blame, Failure};
+use watcher_fair::Rates;
 
 use crate::call::Stop;
 use crate::capability::clock::micros;
@@ -23,6 +24,8 @@ pub(crate) struct Handler {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     random: ChaCha8Rng,
+    account: Account,
+    rates: Arc<Rates>,
     deadline: Instant,
     sequence: u32,
 }
@@ -34,7 +37,13 @@ enum Turn {
 }
 
 impl Handler {
-    pub(crate) fn new(call: &ActionCall, clock: Arc<dyn Clock>, ids: &dyn Ids, deadline: Instant) -> Self {
+    pub(crate) fn new(
+        call: &ActionCall,
+        clock: Arc<dyn Clock>,
+        ids: &dyn Ids,
+        rates: Arc<Rates>,
+        deadline: Instant,
+    ) -> Self {
         Self {
             phase: call.phase,
             grant: call.grant.clone(),
@@ -42,9 +51,16 @@ impl Handler {
             journal: Arc::clone(&call.journal),
             clock,
             random: ChaCha8Rng::seed_from_u64(ids.seed()),
+            account: call.account.clone(),
+            rates,
             deadline,
             sequence: 0,
         }
+    }
+
+    /// Whether it is told to stop.
+    pub(crate) const fn is_abort(&self) -> bool {
+        matches!(self.phase, ActionPhase::Abort)
     }
 
     async fn begin(&mut self, call: &JournalCall) -> Result<Turn, Stop> {
@@ -147,7 +163,10 @@ impl Handler {
             let message = format!("{request} left before a restart, and its answer is not known");
             Err(Failure::new(Blame::Cloud, "outcome-unknown", message))
         } else {
-            self.cloud.send(&request).await
+            match self.turn(&request).await {
+                Ok(()) => self.cloud.send(&request).await,
+                Err(failure) => Err(failure),
+            }
         };
         let journaled = match answer.clone() {
             Ok(response) => JournalAnswer::Response { response },
@@ -155,6 +174,25 @@ impl Handler {
         };
         self.finish(sequence, &journaled).await?;
         Ok(answer)
+    }
+
+    /// Waits until the project may send another request.
+    async fn turn(&self, request: &CloudRequest) -> Result<(), Failure> {
+        let Account { project, shares } = &self.account;
+        let now = Instant::now();
+        match self.rates.turn(project, shares.requests_per_minute, now, self.deadline) {
+            Some(turn) if turn <= now => Ok(()),
+            Some(turn) => {
+                tokio::time::sleep_until(turn).await;
+                Ok(())
+            }
+            None => {
+                let limit = shares.requests_per_minute;
+                let message =
+                    format!("{request} was not sent: the project's limit of {limit} requests per minute was reached");
+                Err(Failure::new(Blame::Service, "too-many-requests", message).retryable())
+            }
+        }
     }
 
     fn permit(&self, request: &CloudRequest) -> Result<(), Failure> {

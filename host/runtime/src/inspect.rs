@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use watcher_domain::Account;
 use watcher_domain::ports::{InspectError, Inspection, PluginInspector, RunError};
 
 use crate::call::{Call, Outside};
@@ -17,10 +18,9 @@ impl PluginInspector for Runtime {
             LoadError::Invalid(reasons) => InspectError::Invalid(reasons),
             other => InspectError::Invalid(vec![reason(&other)]),
         })?;
-        let limits = describe::limits();
-        let call = Call::new(loaded.label(), limits, Outside::Nothing);
+        let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
         let text = self
-            .run(&loaded, call, limits, |store, loaded| Box::pin(loaded.prepared.describe(store)))
+            .run(&loaded, call, &Account::default(), |store, loaded| Box::pin(loaded.prepared.describe(store)))
             .await
             .map_err(InspectError::Describe)?;
         let description = describe::parse(loaded.kind(), &text)

@@ -40,7 +40,7 @@ impl Runtime {
     /// Runs `schedule`, and adds what it used.
     pub(crate) async fn planner(
         &self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         run: &PlannerRun,
         usage: &mut Usage,
     ) -> Result<Vec<PlannedAction>, RunError> {
@@ -51,7 +51,7 @@ impl Runtime {
         let actions = aside(count * TYPICAL_BYTES, move || actions.iter().map(given).collect::<Vec<_>>()).await?;
         let call = Call::new(loaded.label(), limits, Outside::Decision(Box::new(Decision::of_planner(run))));
         let planned = self
-            .run_metered(loaded, call, limits, usage, |store, loaded| {
+            .run_metered(loaded, call, &run.account, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Planner(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;

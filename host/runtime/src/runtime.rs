@@ -1,17 +1,19 @@
 //! The sandbox as the rest of the service sees it: options, and what every call of a guest has in common.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use wasmtime::{Engine, Store};
 use watcher_domain::limits::{LimitHit, LimitName};
-use watcher_domain::ports::{Clock, ComponentSource, Ids, RunError};
+use watcher_domain::ports::{CallEnd, CallUsage, Clock, ComponentSource, Ids, Meter, RunError, Unmetered};
 use watcher_domain::report::Usage;
-use watcher_domain::{Digest, Limits, PluginKind, SystemClock, SystemIds};
+use watcher_domain::{Account, Digest, Limits, PluginKind, SystemClock, SystemIds};
+use watcher_fair::{FairPermits, FairThreads, Permit, Rates};
 
 use crate::cache::{Bounds, DiskCache};
 use crate::call::{Call, Outside};
@@ -31,17 +33,22 @@ pub struct RuntimeOptions {
     pub cache_bytes: u64,
     /// How many components are kept ready in memory.
     pub max_loaded: usize,
-    /// How many instances run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for scoring engines,
-    /// which strategies wait for: they could wait for ever if they took all places themselves.
+    /// How many instances run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for what instances that
+    /// run may wait for, which could be for ever if they took all places themselves: scoring engines, and the abort of an action.
     pub max_instances: u32,
     /// How many calls may wait; more are refused.
     pub max_waiting: usize,
     /// Largest component in bytes.
     pub max_component_bytes: usize,
+    /// Threads of their own that guests of one project run on at a time, half of those that there are. None: guests run on the threads of
+    /// whoever calls, first come first served, which is for tools and tests.
+    pub threads: Option<NonZeroUsize>,
     /// Tells action handlers the time.
     pub clock: Arc<dyn Clock>,
     /// Gives action handlers their seeds.
     pub ids: Arc<dyn Ids>,
+    /// Is told what every call used.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl Default for RuntimeOptions {
@@ -54,8 +61,10 @@ impl Default for RuntimeOptions {
             max_instances: 64,
             max_waiting: 4096,
             max_component_bytes: 64 << 20,
+            threads: None,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
+            meter: Arc::new(Unmetered),
         }
     }
 }
@@ -66,16 +75,22 @@ pub enum RuntimeError {
     /// The engine refuses its settings, or the machine what they need.
     #[error("the WebAssembly engine cannot be set up")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The machine has no threads left.
+    #[error(transparent)]
+    Threads(#[from] watcher_fair::StartError),
 }
 
 /// Runs plugins of every kind, each call in a fresh instance.
 pub struct Runtime {
     engine: Engine,
     components: Components,
-    slots: Semaphore,
-    scoring_slots: Semaphore,
+    slots: Arc<FairPermits>,
+    side_slots: Arc<FairPermits>,
+    threads: Option<FairThreads>,
     waiting: AtomicUsize,
     max_waiting: usize,
+    meter: Arc<dyn Meter>,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
 }
@@ -84,8 +99,8 @@ impl Runtime {
     /// Sets the sandbox up.
     pub fn new(options: RuntimeOptions, components: Arc<dyn ComponentSource>) -> Result<Arc<Self>, RuntimeError> {
         let max_instances = options.max_instances.max(1);
-        let scoring_instances = max_instances.div_ceil(4);
-        let engine = engine::new(max_instances.saturating_add(scoring_instances))?;
+        let side_instances = max_instances.div_ceil(4);
+        let engine = engine::new(max_instances.saturating_add(side_instances))?;
         let worlds = Worlds::new(&engine).map_err(|error| RuntimeError::Engine(error.into()))?;
         let bounds = Bounds { files: options.cache_files, bytes: options.cache_bytes };
         let disk = DiskCache::open(&options.cache_dir, &engine, bounds, Arc::clone(&options.clock));
@@ -94,8 +109,14 @@ impl Runtime {
         Ok(Arc::new(Self {
             engine,
             components,
-            slots: Semaphore::new(max_instances as usize),
-            scoring_slots: Semaphore::new(scoring_instances as usize),
+            slots: FairPermits::new(max_instances as usize, max_instances as usize),
+            side_slots: FairPermits::new(side_instances as usize, side_instances as usize),
+            threads: options
+                .threads
+                .map(|share| FairThreads::start(share.saturating_add(share.get()), share))
+                .transpose()?,
+            meter: options.meter,
+            rates: Arc::default(),
             waiting: AtomicUsize::new(0),
             max_waiting: options.max_waiting,
             clock: options.clock,
@@ -117,7 +138,7 @@ impl Runtime {
     pub async fn instantiate_once(&self, digest: Digest) -> Result<(), RunError> {
         let loaded = self.load(digest).await?;
         let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
-        self.run(&loaded, call, describe::limits(), |store, loaded| Box::pin(loaded.prepared.start(store))).await
+        self.run(&loaded, call, &Account::default(), |store, loaded| Box::pin(loaded.prepared.start(store))).await
     }
 
     pub(crate) async fn load(&self, digest: Digest) -> Result<Arc<Loaded>, RunError> {
@@ -141,80 +162,84 @@ impl Runtime {
     }
 
     /// Runs one call in a fresh instance: waits for a free one, gives it its limits, ends it at its deadline, and says what went wrong.
-    pub(crate) async fn run<T: Send>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         call: Call,
-        limits: Limits,
-        body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send,
+        account: &Account,
+        body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
     ) -> Result<T, RunError> {
-        self.run_metered(loaded, call, limits, &mut Usage::default(), body).await
+        self.run_metered(loaded, call, account, &mut Usage::default(), body).await
     }
 
     /// The same, and adds what the call used, however it ended.
-    pub(crate) async fn run_metered<T: Send>(
+    pub(crate) async fn run_metered<T: Send + 'static>(
         &self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         call: Call,
-        limits: Limits,
+        account: &Account,
         usage: &mut Usage,
-        body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send,
+        body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
     ) -> Result<T, RunError> {
-        let _slot = self.slot(loaded, &limits).await?;
-        let mut store = Store::new(&self.engine, call);
-        limits::apply(&mut store, &limits).map_err(|error| RunError::Host(error.into()))?;
-        let begin = std::time::Instant::now();
-        let result = match deadline(&limits) {
-            None => Ok(body(&mut store, loaded).await),
-            Some(deadline) => tokio::time::timeout_at(deadline, body(&mut store, loaded)).await,
-        };
-        usage.fuel += limits.fuel.saturating_sub(store.get_fuel().unwrap_or(limits.fuel));
-        usage.duration_us += u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let call = store.data_mut();
-        usage.memory_bytes = usage.memory_bytes.max(call.memory.used());
-        let describing = matches!(call.outside, Outside::Nothing);
-        call.log.close();
+        let slot = self.slot(loaded, &call, account).await?;
+        let bill = Bill::new(Arc::clone(&self.meter), account, loaded.digest);
+        let work = guest(self.engine.clone(), Arc::clone(loaded), call, bill, slot, body);
+        let Ended { result, used, describing } = self.compute(account, work).await.ok_or_else(|| closed(loaded))??;
+        usage.fuel += used.fuel;
+        usage.duration_us += used.duration_us;
+        usage.memory_bytes = usage.memory_bytes.max(used.memory_bytes);
         match result {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => {
-                tracing::debug!(plugin.digest = %loaded.digest, error = ?error, "a guest ended without a result");
-                let error = limits::explain(&error, call, &limits, String::new());
-                Err(self.named(loaded, error, describing).await)
-            }
-            Err(_) => {
-                let hit = LimitHit { limit: LimitName::Deadline, value: limits.deadline_ms };
-                Err(self.named(loaded, RunError::Limit { plugin: String::new(), hit }, describing).await)
-            }
+            Ok(result) => Ok(result),
+            Err(error) => Err(self.named(loaded, error, describing).await),
         }
     }
 
-    fn slots_of(&self, loaded: &Loaded) -> &Semaphore {
+    /// Does work of a guest where guests run. None if there is no such place any more.
+    async fn compute<T: Send + 'static>(
+        &self,
+        account: &Account,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        match &self.threads {
+            Some(threads) => threads.run(account.project.clone(), work.in_current_span()).await,
+            None => Some(work.await),
+        }
+    }
+
+    fn slots_of(&self, loaded: &Loaded, is_abort: bool) -> &Arc<FairPermits> {
         match loaded.kind() {
-            PluginKind::ScoringEngine => &self.scoring_slots,
+            PluginKind::ScoringEngine => &self.side_slots,
+            PluginKind::Action if is_abort => &self.side_slots,
             PluginKind::Strategy | PluginKind::Planner | PluginKind::Action => &self.slots,
         }
     }
 
-    async fn slot(&self, loaded: &Loaded, limits: &Limits) -> Result<SemaphorePermit<'_>, RunError> {
-        let slots = self.slots_of(loaded);
-        if let Ok(slot) = slots.try_acquire() {
+    async fn slot(&self, loaded: &Loaded, call: &Call, account: &Account) -> Result<Permit, RunError> {
+        let busy = |reason: String| RunError::Unavailable { plugin: loaded.label(), reason };
+        let share = account.shares.concurrent_calls;
+        if share == 0 {
+            return Err(busy("the project may run no plugins: its limit of concurrent calls is 0".to_owned()));
+        }
+        let within = usize::try_from(share).unwrap_or(usize::MAX);
+        let mut place =
+            std::pin::pin!(self.slots_of(loaded, call.is_abort()).acquire_within(account.project.clone(), within));
+        // Most calls find a free instance at once, and count among nobody who waits.
+        if let std::task::Poll::Ready(slot) = futures::poll!(place.as_mut()) {
             return Ok(slot);
         }
-        let busy = |reason: &str| RunError::Unavailable { plugin: loaded.label(), reason: reason.to_owned() };
         let waiting = Waiting::enter(&self.waiting);
         if waiting.before >= self.max_waiting {
-            return Err(busy("too many calls wait for the sandbox"));
+            return Err(busy("too many calls wait for the sandbox".to_owned()));
         }
-        match tokio::time::timeout(limits.deadline(), slots.acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) => Err(busy("the sandbox is closed")),
-            Err(_) => Err(busy("no instance became free before the deadline of the call")),
-        }
+        tokio::time::timeout(call.limits.deadline(), place).await.map_err(|_| {
+            let reason = "no instance became free before the deadline of the call";
+            busy(format!("{reason}; a project has at most {share} at a time"))
+        })
     }
 
     /// Puts the plugin's name into an error. A component that was never asked for its name is asked now, unless it was describing itself
     /// that failed.
-    async fn named(&self, loaded: &Loaded, error: RunError, describing: bool) -> RunError {
+    async fn named(&self, loaded: &Arc<Loaded>, error: RunError, describing: bool) -> RunError {
         let plugin = match loaded.name.get() {
             Some(name) => name.clone(),
             None if describing => loaded.digest.to_string(),
@@ -229,19 +254,21 @@ impl Runtime {
         }
     }
 
-    async fn ask_name(&self, loaded: &Loaded) -> Option<String> {
+    async fn ask_name(&self, loaded: &Arc<Loaded>) -> Option<String> {
         // Without a slot of its own the question would overrun the pool; without a free one the digest has to do.
-        let _slot = self.slots_of(loaded).try_acquire().ok()?;
-        let limits = describe::limits();
-        let mut store = Store::new(&self.engine, Call::new(loaded.label(), limits, Outside::Nothing));
-        limits::apply(&mut store, &limits).ok()?;
-        let answer = tokio::time::timeout(limits.deadline(), loaded.prepared.describe(&mut store)).await;
-        let description = describe::parse(loaded.kind(), &answer.ok()?.ok()?).ok()?;
+        let slot = futures::FutureExt::now_or_never(self.slots_of(loaded, false).acquire(None))?;
+        let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
+        let bill = Bill::new(Arc::new(Unmetered), &Account::default(), loaded.digest);
+        let work = guest(self.engine.clone(), Arc::clone(loaded), call, bill, slot, |store, loaded| {
+            Box::pin(loaded.prepared.describe(store))
+        });
+        let answer: String = self.compute(&Account::default(), work).await?.ok()?.result.ok()?;
+        let description = describe::parse(loaded.kind(), &answer).ok()?;
         Some(loaded.name.get_or_init(|| description.name).clone())
     }
 
     /// A result that does not pass its checks.
-    pub(crate) async fn refused(&self, loaded: &Loaded, bad: Bad) -> RunError {
+    pub(crate) async fn refused(&self, loaded: &Arc<Loaded>, bad: Bad) -> RunError {
         let plugin = String::new();
         let error = match bad {
             Bad::Limit(hit) => RunError::Limit { plugin, hit },
@@ -249,6 +276,95 @@ impl Runtime {
         };
         self.named(loaded, error, false).await
     }
+}
+
+/// A call of a guest that has ended.
+struct Ended<T> {
+    result: Result<T, RunError>,
+    used: Usage,
+    /// Whether the guest was describing itself.
+    describing: bool,
+}
+
+/// One call of a guest from its start to its end, wherever it is polled. Errors lack the plugin's name.
+async fn guest<T: Send + 'static>(
+    engine: Engine,
+    loaded: Arc<Loaded>,
+    call: Call,
+    mut bill: Bill,
+    slot: Permit,
+    body: impl for<'a> FnOnce(&'a mut Store<Call>, &'a Loaded) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
+) -> Result<Ended<T>, RunError> {
+    let limits = call.limits;
+    let mut store = Store::new(&engine, call);
+    limits::apply(&mut store, &limits).map_err(|error| RunError::Host(error.into()))?;
+    let begin = std::time::Instant::now();
+    let result = match deadline(&limits) {
+        None => Ok(body(&mut store, &loaded).await),
+        Some(deadline) => tokio::time::timeout_at(deadline, body(&mut store, &loaded)).await,
+    };
+    let used = Usage {
+        fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(limits.fuel)),
+        memory_bytes: store.data().memory.used(),
+        duration_us: u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX),
+    };
+    let call = store.data_mut();
+    let describing = matches!(call.outside, Outside::Nothing);
+    call.log.close();
+    let result = match result {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(error)) => {
+            tracing::debug!(plugin.digest = %loaded.digest, error = ?error, "a guest ended without a result");
+            Err(limits::explain(&error, call, &limits, String::new()))
+        }
+        Err(_) => {
+            let hit = LimitHit { limit: LimitName::Deadline, value: limits.deadline_ms };
+            Err(RunError::Limit { plugin: String::new(), hit })
+        }
+    };
+    bill.close(used, call.requests(), result.as_ref().err());
+    // Until here: the instance is one of those that the pool has room for.
+    drop(store);
+    drop(slot);
+    Ok(Ended { result, used, describing })
+}
+
+/// Tells the meter what a call used, also if nobody waits for its end.
+struct Bill {
+    meter: Arc<dyn Meter>,
+    usage: Option<CallUsage>,
+    begin: std::time::Instant,
+}
+
+impl Bill {
+    fn new(meter: Arc<dyn Meter>, account: &Account, digest: Digest) -> Self {
+        let project = account.project.clone();
+        let usage = CallUsage { project, digest, usage: Usage::default(), requests: 0, end: CallEnd::Dropped };
+        Self { meter, usage: Some(usage), begin: std::time::Instant::now() }
+    }
+
+    fn close(&mut self, used: Usage, requests: u64, error: Option<&RunError>) {
+        let Some(usage) = self.usage.take() else { return };
+        let end = match error {
+            None | Some(RunError::Declared(_) | RunError::Unavailable { .. } | RunError::Host(_)) => CallEnd::Returned,
+            Some(RunError::Limit { .. }) => CallEnd::Limit,
+            Some(RunError::Trap { .. } | RunError::InvalidOutput { .. }) => CallEnd::Crashed,
+            Some(RunError::Journal(_)) => CallEnd::Dropped,
+        };
+        self.meter.used(CallUsage { usage: used, requests, end, ..usage });
+    }
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        let Some(mut usage) = self.usage.take() else { return };
+        usage.usage.duration_us = u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.meter.used(usage);
+    }
+}
+
+fn closed(loaded: &Loaded) -> RunError {
+    RunError::Unavailable { plugin: loaded.label(), reason: "the sandbox is closed".to_owned() }
 }
 
 /// When a call that starts now has to end; none if that is beyond all time.

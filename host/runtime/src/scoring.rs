@@ -1,5 +1,7 @@
 //! Runs scoring engines.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use watcher_domain::PluginKind;
 use watcher_domain::ports::{RunError, ScoringRun, ScoringRunner};
@@ -24,7 +26,7 @@ impl Runtime {
     /// Runs `calculate-scores`, and adds what it used.
     pub(crate) async fn scoring(
         &self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         run: &ScoringRun,
         usage: &mut Usage,
     ) -> Result<Vec<String>, RunError> {
@@ -33,7 +35,7 @@ impl Runtime {
         let (features, configuration) = (run.features.clone(), text(&run.configuration));
         let count = features.len();
         let scores = self
-            .run_metered(loaded, call, limits, usage, |store, loaded| {
+            .run_metered(loaded, call, &run.account, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::ScoringEngine(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;

@@ -1,5 +1,7 @@
 //! Runs strategies.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use watcher_domain::PluginKind;
@@ -38,14 +40,14 @@ impl Runtime {
     /// Runs `execute`, then `global-efficacy`, and adds what they used.
     pub(crate) async fn strategy(
         &self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         run: &StrategyRun,
         usage: &mut Usage,
     ) -> Result<StrategyOutcome, RunError> {
         let limits = run.limits;
         let (parameters, configuration) = (text(&run.parameters), text(&run.configuration));
         let decided = self
-            .run_metered(loaded, call(loaded, run), limits, usage, |store, loaded| {
+            .run_metered(loaded, call(loaded, run), &run.account, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Strategy(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -61,7 +63,7 @@ impl Runtime {
         };
         let indicators = solution.efficacy_indicators.clone();
         let sums = self
-            .run_metered(loaded, call(loaded, run), limits, usage, |store, loaded| {
+            .run_metered(loaded, call(loaded, run), &run.account, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Strategy(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;

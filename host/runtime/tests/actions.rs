@@ -24,7 +24,15 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let bench = Bench::new();
+        Self::on(Bench::new()).await
+    }
+
+    /// For a test whose time stands still.
+    async fn still() -> Self {
+        Self::on(Bench::still(|_| {})).await
+    }
+
+    async fn on(bench: Bench) -> Self {
         let digest = bench.add("guests/hostile-action").await.digest;
         Self { bench, digest, cloud: Arc::default(), journal: Arc::default() }
     }
@@ -114,7 +122,7 @@ async fn a_long_reason_to_skip_is_shortened() {
 
 #[tokio::test(start_paused = true)]
 async fn every_outside_call_is_journaled_and_fed_back_without_being_made_again() {
-    let stage = Stage::new().await;
+    let stage = Stage::still().await;
     let parameters = json!({"behaviour": "use-everything", "duration_ms": 60_000});
     stage.call(ActionPhase::Execute, parameters.clone()).await.unwrap();
     let kinds: Vec<_> = stage
@@ -161,7 +169,7 @@ async fn a_request_in_doubt_is_repeated_only_if_it_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_wait_in_doubt_only_what_is_left_is_waited_for() {
-    let stage = Stage::new().await;
+    let stage = Stage::still().await;
     let wait = json!({"behaviour": "wait", "duration_ms": 60_000});
     stage.call(ActionPhase::Execute, wait.clone()).await.unwrap();
     stage.lose_last_answer();
@@ -174,7 +182,7 @@ async fn of_a_wait_in_doubt_only_what_is_left_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_beyond_the_deadline_is_refused_at_once() {
-    let stage = Stage::new().await;
+    let stage = Stage::still().await;
     let before = tokio::time::Instant::now();
     for duration_ms in [3_600_001, u64::MAX] {
         stage.journal.0.lock().unwrap().clear();

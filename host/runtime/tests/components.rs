@@ -342,7 +342,7 @@ async fn components_leave_memory_when_others_come() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_wait_for_a_free_instance_and_a_full_queue_refuses() {
-    let bench = Bench::with(|options| {
+    let bench = Bench::still(|options| {
         options.max_instances = 1;
         options.max_waiting = 1;
     });

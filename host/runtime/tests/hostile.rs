@@ -41,7 +41,7 @@ async fn a_guest_that_computes_for_ever_runs_out_of_fuel() {
 
 #[tokio::test]
 async fn a_guest_that_computes_for_ever_meets_its_deadline_and_leaves_the_thread_to_others_meanwhile() {
-    let bench = Bench::new();
+    let bench = Bench::with(|options| options.threads = std::num::NonZeroUsize::new(1));
     let digest = bench.add("strategies/dummy").await.digest;
     let limits = Limits { deadline_ms: 1500, fuel: u64::MAX, ..Limits::default() };
     let hostile = run(&bench, "loop", 0, limits);

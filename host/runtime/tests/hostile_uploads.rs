@@ -16,7 +16,7 @@ use watcher_domain::ports::{
     ActionRunner as _, Clock as _, PlannerRunner as _, RunError, ScoringRun, ScoringRunner as _, StrategyRunner as _,
 };
 use watcher_domain::report::{CheckOptions, PluginChecker as _, Problem, ProblemCode};
-use watcher_domain::{Limits, PluginKind};
+use watcher_domain::{Account, Limits, PluginKind};
 use watcher_runtime::check::InProcess;
 
 /// Checks a component, then a good one.
@@ -82,6 +82,7 @@ async fn a_loop_is_ended_in_every_export_of_every_kind() {
         time: MockClock::default().now(),
         seed: 1,
         limits: small(),
+        account: Account::default(),
     };
     errors.push(("calculate-scores", bench.runtime.run_scoring(run).await.unwrap_err()));
     let handler = add(Plugin::new(PluginKind::Action)).await;

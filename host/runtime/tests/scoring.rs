@@ -15,7 +15,7 @@ use watcher_domain::ports::{
     StrategyRunner as _,
 };
 use watcher_domain::recording::Seen;
-use watcher_domain::{Limits, PluginKind};
+use watcher_domain::{Account, Limits, PluginKind};
 
 const ENGINES: [&str; 4] =
     ["scoring/dummy-scorer", "scoring/dummy-min-scorer", "scoring/dummy-max-scorer", "guests/hostile-scoring-engine"];
@@ -46,6 +46,7 @@ async fn asking(bench: &Bench, behaviour: &str, engine: &str, features: Value) -
             engines: engines.into(),
             runner: Arc::clone(&bench.runtime) as _,
             limits: Limits { fuel: 100_000_000, ..Limits::for_scoring() },
+            account: Account::default(),
         }),
         recorder: Arc::clone(&recorder) as _,
         ..strategy_run(digest, parameters)
@@ -190,6 +191,7 @@ async fn a_component_of_another_kind_is_no_scoring_engine() {
         time: strategy_run(digest, json!({})).time,
         seed: 0,
         limits: Limits::for_scoring(),
+        account: Account::default(),
     };
     let error = bench.runtime.run_scoring(run).await.unwrap_err();
     assert!(

@@ -294,7 +294,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Serve => serve::run(config.clone()).await.map(|()| ExitCode::SUCCESS),
             Command::Decide(arguments) => decide::run(config, arguments).await,
             Command::Simulator(arguments) => simulate::run(arguments).await.map(|()| ExitCode::SUCCESS),
-            Command::Demo(arguments) => demo::run(config.clone(), arguments).await,
+            Command::Demo(arguments) => Box::pin(demo::run(config.clone(), arguments)).await,
             Command::Db { command } => db::run(config, command).await.map(|()| ExitCode::SUCCESS),
             Command::Plugin(arguments) => plugin::run(config, arguments).await,
             Command::Config { .. } | Command::Policy { .. } | Command::CheckWorker => Ok(ExitCode::SUCCESS),

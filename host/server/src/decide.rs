@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use watcher_cluster::{AuditScope, ClusterFile};
 use watcher_collect::FileDatasource;
 use watcher_domain::ports::{ActionRunner, Clock, Inspection, Scoring};
-use watcher_domain::{PluginKind, SystemClock};
+use watcher_domain::{Account, PluginKind, SystemClock};
 use watcher_engine::decision::{self, Decision, DecisionInput, Resolved};
 use watcher_engine::{AuditError, MemoryRecorder};
 use watcher_runtime::Runtime;
@@ -215,6 +215,7 @@ impl Bench {
             time: SystemClock.now(),
             seed: case.seed,
             limits: self.config.sandbox.limits,
+            account: Account::default(),
         };
         report.parameters.clone_from(&input.parameters);
         let recorder = Arc::new(MemoryRecorder::default());
@@ -256,6 +257,7 @@ impl Bench {
             engines: engines.collect::<Result<_, _>>()?,
             runner: Arc::clone(&self.runtime) as _,
             limits: self.config.sandbox.scoring_limits,
+            account: Account::default(),
         })
     }
 

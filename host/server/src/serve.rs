@@ -13,7 +13,7 @@ use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::Bus;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
 use watcher_engine::{Engine, EngineOptions};
-use watcher_registry::{Registry, SigningGuard, StoredComponents};
+use watcher_registry::{Registry, SigningGuard, StoredComponents, UsageMeter, WRITTEN_EVERY};
 use watcher_store::Store;
 
 use crate::cloud::Cloud;
@@ -83,8 +83,11 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         Store::Postgres(_) => store.check_migrations().await?,
     }
     let components = Arc::new(StoredComponents::new(store.clone()));
-    let runtime = wiring::runtime(&config, components)?;
+    let meter = Arc::new(UsageMeter::new(store.clone(), Arc::clone(&clock)));
+    let runtime = wiring::service_runtime(&config, components, meter.clone())?;
+    let limits = config.sandbox.run_limits();
     let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids))
+        .with_options(config.registry.options(limits))
         .with_goals(watcher_domain::goal::built_in())
         .with_checker(crate::plugin::checker(&config, &runtime)?);
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
@@ -115,8 +118,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             action_plan_expiry: Duration::from_secs(config.decision_engine.action_plan_expiry_h.saturating_mul(3600)),
             check_interval: seconds(config.decision_engine.check_periodic_interval_s),
             heartbeat_interval,
-            limits: config.sandbox.limits,
-            scoring_limits: config.sandbox.scoring_limits,
+            limits,
             configuration: configuration.clone(),
         },
         worker,
@@ -137,7 +139,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             lease: Duration::from_secs(config.applier.lease_s),
             sweep_interval: seconds(config.applier.sweep_interval_s),
             heartbeat_interval,
-            limits: config.sandbox.action_limits,
+            limits,
             action_execution_rule: config.applier.action_execution_rule.clone().into_iter().collect(),
             configuration: configuration
                 .into_iter()
@@ -176,6 +178,8 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
                 allow_headers: config.cors.allow_headers,
             },
             webhooks_auth: config.api.enable_webhooks_auth,
+            upload_limit: usize::try_from(config.registry.max_component_bytes).unwrap_or(usize::MAX),
+            upload_timeout: seconds(config.registry.upload_timeout_s),
             ..ApiOptions::default()
         }),
     });
@@ -192,6 +196,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             watcher_api::serve(listener, router, connections, api_stop.cancelled_owned()).await;
         }),
     ];
+    tasks.push(tokio::spawn(write_usage(meter, stop.clone())));
     if let Some(watch) = watch {
         tasks.push(tokio::spawn(watch(policy).run(stop.clone())));
     }
@@ -200,6 +205,21 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     }
     tracing::info!(%address, "watcher-host serves on {address}");
     Ok(RunningService { address, store, bus, stop, tasks })
+}
+
+/// Writes what plugins used, again and again and at the end.
+async fn write_usage(meter: Arc<UsageMeter>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(WRITTEN_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let ended = stop.run_until_cancelled(ticks.tick()).await.is_none();
+        if let Err(error) = meter.write().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what plugins used could not be written");
+        }
+        if ended {
+            return;
+        }
+    }
 }
 
 /// How often the log says that nobody is asked for a token.

@@ -1,13 +1,14 @@
 //! Puts the parts together.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 use watcher_domain::PluginKind;
-use watcher_domain::ports::ComponentSource;
+use watcher_domain::ports::{ComponentSource, Meter};
 use watcher_registry::{Registered, Registry};
 use watcher_runtime::{Runtime, RuntimeOptions};
 
@@ -15,12 +16,28 @@ use crate::config::{Config, SandboxConfig, variable};
 
 /// The sandbox, with its cache of compiled components.
 pub fn runtime(config: &Config, components: Arc<dyn ComponentSource>) -> anyhow::Result<Arc<Runtime>> {
-    let options = RuntimeOptions {
+    Runtime::new(options(config)?, components).context("cannot start the sandbox")
+}
+
+/// The same for a service with several projects: with threads of its own, and a meter.
+pub fn service_runtime(
+    config: &Config,
+    components: Arc<dyn ComponentSource>,
+    meter: Arc<dyn Meter>,
+) -> anyhow::Result<Arc<Runtime>> {
+    let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = NonZeroUsize::new(config.sandbox.threads).unwrap_or_else(processors);
+    let options = RuntimeOptions { threads: Some(threads), meter, ..options(config)? };
+    Runtime::new(options, components).context("cannot start the sandbox")
+}
+
+fn options(config: &Config) -> anyhow::Result<RuntimeOptions> {
+    Ok(RuntimeOptions {
         cache_dir: cache_dir(&config.sandbox)?,
         max_instances: config.sandbox.max_instances,
+        max_component_bytes: usize::try_from(config.registry.max_component_bytes).unwrap_or(usize::MAX),
         ..RuntimeOptions::default()
-    };
-    Runtime::new(options, components).context("cannot start the sandbox")
+    })
 }
 
 /// Where compiled components are kept.

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_schedule",
     20 "0020_registry",
     30 "0030_signatures",
+    40 "0040_usage",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

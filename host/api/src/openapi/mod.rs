@@ -51,7 +51,7 @@ use crate::{docs, v1, versions};
         v1::plugins::grants::show, v1::plugins::grants::update, v1::plugins::events::list,
         v1::plugins::signatures::show, v1::plugins::signatures::add,
         v1::signing_policies::show, v1::signing_policies::update,
-        v1::plugin_quotas::show, v1::plugin_quotas::update,
+        v1::plugin_quotas::show, v1::plugin_quotas::update, v1::plugin_quotas::usage::show,
         v1::services::list::brief, v1::services::list::full, v1::services::show::show,
         v1::data_model::list::list,
         v1::webhooks::trigger::trigger,

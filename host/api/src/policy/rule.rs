@@ -75,8 +75,8 @@ rules! {
     PluginGrant = "plugin:grant", "rule:admin_api", "Let a plugin ask something of the cloud.", "PUT /v1/plugins/{plugin}/grants";
     PluginEvents = "plugin:events", "rule:plugin_reader", "List who did what to a plugin.", "GET /v1/plugins/{plugin}/events";
     PluginSign = "plugin:sign", "rule:plugin_owner", "Add a signature to a version.", "POST /v1/plugins/{plugin}/versions/{version}/signatures";
-    PluginQuotaGet = "plugin_quota:get", "rule:plugin_reader", "Show how many plugins a project may have, and has.", "GET /v1/plugin_quotas/{project}";
-    PluginQuotaUpdate = "plugin_quota:update", "rule:admin_api", "Change how many plugins a project may have.", "PUT /v1/plugin_quotas/{project}";
+    PluginQuotaGet = "plugin_quota:get", "rule:plugin_reader", "Show how much a project may keep, its runs may use, and they have used.", "GET /v1/plugin_quotas/{project}";
+    PluginQuotaUpdate = "plugin_quota:update", "rule:admin_api", "Change how much a project may keep and its runs may use.", "PUT /v1/plugin_quotas/{project}";
     SigningPolicyGet = "signing_policy:get", "rule:plugin_reader", "Show whose signatures count for a project, or for all.", "GET /v1/signing_policies/{project}";
     SigningPolicyUpdate = "signing_policy:update", "rule:plugin_owner", "Say whose signatures count for a project.", "PUT /v1/signing_policies/{project}";
     SigningPolicyUpdateAll = "signing_policy:update_all", "rule:admin_api", "Say whose signatures count for all projects.", "PUT /v1/signing_policies/all";

@@ -60,6 +60,7 @@ pub(crate) fn methods(path: &str) -> Option<&'static str> {
         (Some("v1"), Some("actions")) => Some("GET, PATCH"),
         (Some("v1"), Some("webhooks")) => Some("POST"),
         (Some("v1"), Some("plugins")) => Some(plugins::methods(segments.collect::<Vec<_>>().as_slice())),
+        (Some("v1"), Some("plugin_quotas")) if path.ends_with("/usage") => Some("GET"),
         (Some("v1"), Some("plugin_quotas" | "signing_policies")) => Some("GET, PUT"),
         _ => None,
     }

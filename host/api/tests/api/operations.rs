@@ -36,6 +36,20 @@ async fn create_audit(service: &Service) -> AuditId {
 }
 
 #[tokio::test]
+async fn audits_made_at_the_same_moment_without_a_name_have_different_ones() {
+    let service = service().await;
+    let body = || Some(json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "dummy"}));
+    let mut names = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let answer = service.call("POST", "/v1/audits", body()).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        names.insert(answer.json()["name"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(names.len(), 5, "the clock stands still: {names:?}");
+    assert!(names.iter().all(|name| name.starts_with("dummy-2")), "{names:?}");
+}
+
+#[tokio::test]
 async fn a_new_audit_is_kept_told_and_answered() {
     let service = service().await;
     let mut work = service.bus.subscribe(Role::DecisionEngine);

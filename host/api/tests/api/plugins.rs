@@ -351,6 +351,14 @@ async fn only_administrators_make_plugins_public_set_limits_and_grant() {
         assert_eq!((&quota["usage"]["plugins"], &quota["usage"]["uploads_per_hour"]), (&json!(1), &json!(1)));
         assert_eq!(service.refused("member-a", "GET", "/v1/plugin_quotas/b", None).await.0, 403);
         assert_eq!(service.refused("member-a", "GET", "/v1/plugin_quotas/nobody", None).await.0, 403);
+        let used = service.ok("member-a", "GET", "/v1/plugin_quotas/a/usage?days=3", None).await;
+        assert_eq!(used, json!({"project_id": "a", "usage": []}));
+        assert_eq!(service.refused("member-a", "GET", "/v1/plugin_quotas/b/usage", None).await.0, 403);
+        for days in ["0", "93", "-1", "many"] {
+            let path = format!("/v1/plugin_quotas/a/usage?days={days}");
+            let (status, told) = service.refused("member-a", "GET", &path, None).await;
+            assert!(status == 400 && told.contains("It is no number from 1 to 92"), "{told}");
+        }
         let limits = || Some(json!({"limits": {"plugins": 1}}));
         assert_eq!(service.refused("member-a", "PUT", "/v1/plugin_quotas/a", limits()).await.0, 403);
         service.ok("admin", "PUT", "/v1/plugin_quotas/a", limits()).await;
@@ -411,4 +419,41 @@ async fn versions_are_deactivated_and_deleted_and_the_list_says_so_at_once() {
     service.ok("member-a", "DELETE", &plugin, None).await;
     assert_eq!(service.call_as("member-a", "GET", &plugin, None).await.status, 404);
     assert_eq!(service.names("member-a", "/v1/strategies").await, with[..2]);
+}
+
+#[tokio::test]
+async fn an_administrator_changes_what_the_runs_of_a_project_may_use() {
+    for (backend, service) in Service::each().await {
+        let quota = "/v1/plugin_quotas/a";
+        let before = service.ok("admin", "GET", quota, None).await["limits"].clone();
+        let put = |limits: Value| Some(json!({"limits": limits}));
+        let changes = json!({"concurrent_calls": 3, "decision": {"fuel": 1000, "memory_bytes": 65536}, "action": {"requests": 0}});
+        let after = service.ok("admin", "PUT", quota, put(changes)).await["limits"].clone();
+        let mut expected = before.clone();
+        expected["concurrent_calls"] = json!(3);
+        expected["decision"]["fuel"] = json!(1000);
+        expected["decision"]["memory_bytes"] = json!(65536);
+        expected["action"]["requests"] = json!(0);
+        assert_eq!(after, expected, "{}", backend.name);
+        assert_eq!(service.ok("member-a", "GET", quota, None).await["limits"], expected);
+        assert_eq!(service.ok("admin", "GET", "/v1/plugin_quotas/b", None).await["limits"], before);
+
+        for (limits, told) in [
+            (json!({"decision": {"fuell": 1}}), "decision.fuell"),
+            (json!({"planner": {"fuel": 1}}), "planner"),
+            (json!({"decision": 1}), "It is no object"),
+            (json!({"decision": {"fuel": "much"}}), "It is no whole number"),
+            (json!({"decision": {"fuel": {}}}), "It is no whole number"),
+        ] {
+            let (status, fault) = service.refused("admin", "PUT", quota, put(limits)).await;
+            assert!(status == 400 && fault.contains(told), "{status} {fault}");
+        }
+        assert_eq!(
+            service.ok("admin", "GET", quota, None).await["limits"],
+            expected,
+            "nothing of what was refused holds"
+        );
+        let default = json!({"concurrent_calls": null, "decision": null, "action": {"requests": null}});
+        assert_eq!(service.ok("admin", "PUT", quota, put(default)).await["limits"], before);
+    }
 }

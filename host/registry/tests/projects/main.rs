@@ -7,3 +7,4 @@ mod sharing;
 mod signing;
 mod stage;
 mod uploads;
+mod usage;

@@ -232,7 +232,8 @@ async fn bytes_that_another_plugin_has_stay() {
 async fn a_project_has_no_more_than_it_may_have() {
     for store in backends().await {
         let mut stage = Stage::with_built_in(&store).await;
-        let quotas = Quotas { plugins: 2, versions: 3, bytes: 10_000, members: 1, uploads_per_hour: 7 };
+        let quotas =
+            Quotas { plugins: 2, versions: 3, bytes: 10_000, members: 1, uploads_per_hour: 7, ..Quotas::default() };
         stage.registry = stage.registry.with_options(RegistryOptions { quotas, ..RegistryOptions::default() });
         let refused = async |name: &str, version: &str, extra: &str| {
             stage.upload("a", &action(name, version, extra)).await.unwrap_err().to_string()

@@ -122,6 +122,7 @@ impl Host for Call {
                     time,
                     seed,
                     limits: scoring.limits,
+                    account: scoring.account.clone(),
                 };
                 run(scoring, version, question).await
             }

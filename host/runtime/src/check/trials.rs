@@ -12,7 +12,7 @@ use watcher_domain::plugin::{Description, Specifics};
 use watcher_domain::ports::{Clock as _, PlannerRun, RunError, ScoringRun, StrategyRun};
 use watcher_domain::report::{Determinism, Problem, ProblemCode, Report, Trial, TrialOutcome, Usage};
 use watcher_domain::schema::{Schema, fill_defaults};
-use watcher_domain::{Limits, SolutionAction};
+use watcher_domain::{Account, Limits, SolutionAction};
 
 use super::cluster::Generated;
 use crate::call::{Call, Outside};
@@ -46,7 +46,7 @@ fn limits() -> Limits {
 
 /// A call to be made.
 enum Probe {
-    Strategy(StrategyRun),
+    Strategy(Box<StrategyRun>),
     Planner(PlannerRun),
     Scoring(ScoringRun),
     Validate(String),
@@ -71,7 +71,7 @@ impl Probe {
         }
     }
 
-    async fn once(&self, runtime: &Runtime, loaded: &Loaded, usage: &mut Usage) -> Result<Answer, RunError> {
+    async fn once(&self, runtime: &Runtime, loaded: &Arc<Loaded>, usage: &mut Usage) -> Result<Answer, RunError> {
         let answer = |value: &Value, summary: String| Answer { bytes: value.to_string(), summary };
         match self {
             Self::Strategy(run) => {
@@ -110,7 +110,7 @@ impl Probe {
 /// Asks an action handler about parameters; nothing lies behind its imports.
 async fn ask(
     runtime: &Runtime,
-    loaded: &Loaded,
+    loaded: &Arc<Loaded>,
     usage: &mut Usage,
     parameters: &str,
     effect: bool,
@@ -118,7 +118,7 @@ async fn ask(
     let parameters = parameters.to_owned();
     let call = Call::new(loaded.label(), limits(), Outside::Nothing);
     let answer = runtime
-        .run_metered(loaded, call, limits(), usage, |store, loaded| {
+        .run_metered(loaded, call, &Account::default(), usage, move |store, loaded| {
             Box::pin(async move {
                 let Prepared::Action(pre) = &loaded.prepared else { return Err(other_kind()) };
                 let plugin = pre.instantiate_async(&mut *store).await?;
@@ -137,7 +137,7 @@ async fn ask(
 }
 
 /// Tries a plugin out and adds what came of it.
-pub(crate) async fn run(runtime: &Runtime, loaded: &Loaded, description: &Description, report: &mut Report) {
+pub(crate) async fn run(runtime: &Runtime, loaded: &Arc<Loaded>, description: &Description, report: &mut Report) {
     let probes = match probes(loaded, description) {
         Ok(probes) => probes,
         Err(reason) => {
@@ -247,7 +247,7 @@ fn failed(report: &mut Report, call: &str, input: &str, error: &RunError) -> Tri
 }
 
 /// The calls to make, each with its input in words.
-fn probes(loaded: &Loaded, description: &Description) -> Result<Vec<(Probe, String)>, String> {
+fn probes(loaded: &Arc<Loaded>, description: &Description) -> Result<Vec<(Probe, String)>, String> {
     let configuration = example(&description.configuration_schema, &[])
         .ok_or("the configuration has fields without defaults, which only an operator can fill in")?;
     let time = MockClock::default().now();
@@ -268,8 +268,9 @@ fn probes(loaded: &Loaded, description: &Description) -> Result<Vec<(Probe, Stri
                 time,
                 seed: SEED,
                 limits,
+                account: Account::default(),
             };
-            vec![(Probe::Strategy(run), generated.to_string())]
+            vec![(Probe::Strategy(Box::new(run)), generated.to_string())]
         }
         Specifics::Planner {} => {
             let generated = Generated::new();
@@ -283,6 +284,7 @@ fn probes(loaded: &Loaded, description: &Description) -> Result<Vec<(Probe, Stri
                 time,
                 seed: SEED,
                 limits,
+                account: Account::default(),
             };
             vec![(Probe::Planner(run), input)]
         }
@@ -296,6 +298,7 @@ fn probes(loaded: &Loaded, description: &Description) -> Result<Vec<(Probe, Stri
                     time,
                     seed: SEED,
                     limits,
+                    account: Account::default(),
                 };
                 (Probe::Scoring(run), format!("features {features}, twice"))
             })
@@ -362,14 +365,15 @@ fn shorten(text: &str) -> String {
 }
 
 /// Lets a plugin describe itself, twice. The text, and what the first took.
-pub(crate) async fn describe(runtime: &Runtime, loaded: &Loaded, report: &mut Report) -> Option<String> {
-    let limits = describe::limits();
+pub(crate) async fn describe(runtime: &Runtime, loaded: &Arc<Loaded>, report: &mut Report) -> Option<String> {
     let mut texts = Vec::new();
     for _ in 0..2 {
         let mut usage = Usage::default();
-        let call = Call::new(loaded.label(), limits, Outside::Nothing);
+        let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
         let text = runtime
-            .run_metered(loaded, call, limits, &mut usage, |store, loaded| Box::pin(loaded.prepared.describe(store)))
+            .run_metered(loaded, call, &Account::default(), &mut usage, |store, loaded| {
+                Box::pin(loaded.prepared.describe(store))
+            })
             .await;
         report.describe.get_or_insert(usage);
         match text {

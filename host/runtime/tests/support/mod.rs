@@ -10,6 +10,7 @@
 pub(crate) mod text;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,7 @@ use watcher_domain::ports::{
     PluginInspector as _, Recorder, StrategyRun, StrategyRunner as _,
 };
 use watcher_domain::recording::Seen;
-use watcher_domain::{Digest, Failure, Limits, SolutionAction, Timestamp};
+use watcher_domain::{Account, Digest, Failure, Limits, SolutionAction, Timestamp};
 use watcher_runtime::{Runtime, RuntimeOptions};
 
 /// A component that `cargo xtask guests` built, e.g. `strategies/dummy`.
@@ -64,6 +65,14 @@ impl Bench {
         Self::with(|_| {})
     }
 
+    /// The same for a test whose time stands still: guests run on the thread of the test, so that time waits for them.
+    pub(crate) fn still(change: impl FnOnce(&mut RuntimeOptions)) -> Self {
+        Self::with(|options| {
+            options.threads = None;
+            change(options);
+        })
+    }
+
     /// The same with other options.
     pub(crate) fn with(change: impl FnOnce(&mut RuntimeOptions)) -> Self {
         Self::at(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sandbox"), None, change)
@@ -85,6 +94,7 @@ impl Bench {
         let mut options = RuntimeOptions {
             cache_dir: folder.clone(),
             max_instances: 4,
+            threads: NonZeroUsize::new(2),
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(CountingIds::default()),
             ..RuntimeOptions::default()
@@ -162,6 +172,7 @@ pub(crate) fn strategy_run(digest: Digest, parameters: Value) -> StrategyRun {
         time: MockClock::default().now(),
         seed: 7,
         limits: Limits::default(),
+        account: Account::default(),
     }
 }
 
@@ -178,6 +189,7 @@ pub(crate) fn planner_run(digest: Digest, actions: Vec<SolutionAction>, configur
         time: MockClock::default().now(),
         seed: 7,
         limits: Limits::default(),
+        account: Account::default(),
     }
 }
 
@@ -249,5 +261,6 @@ pub(crate) fn action_call(
         cloud: Arc::clone(cloud) as _,
         journal: Arc::clone(journal) as _,
         limits: Limits::for_actions(),
+        account: Account::default(),
     }
 }

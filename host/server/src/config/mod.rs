@@ -24,7 +24,7 @@ pub use option::Secret;
 use option::{OptionDoc, SectionDoc, sections};
 pub use sections::{
     ApiConfig, ApplierConfig, Auth, CorsConfig, DatabaseConfig, DecisionEngineConfig, LogConfig, LogFormat,
-    PluginsConfig, PolicyConfig, PrometheusConfig, SandboxConfig, ServiceConfig,
+    PluginsConfig, PolicyConfig, PrometheusConfig, RegistryConfig, SandboxConfig, ServiceConfig,
 };
 pub use shown::shown;
 
@@ -51,6 +51,8 @@ sections! {
         service: ServiceConfig,
         /// What plugins may use.
         sandbox: SandboxConfig,
+        /// What projects may keep in the registry of plugins, and how uploads are checked.
+        registry: RegistryConfig,
         /// Built-in plugins, and configuration of plugins.
         plugins: PluginsConfig,
         /// What is logged.

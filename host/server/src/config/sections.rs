@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use watcher_api::{ConnectionLimits, CorsOptions};
-use watcher_domain::Limits;
+use watcher_domain::limits::Shares;
+use watcher_domain::{Limits, RunLimits};
+use watcher_registry::{Quotas, RegistryOptions};
 
 use super::option::{OptionDoc, section};
 
@@ -151,12 +153,90 @@ section! {
         cache_dir: String = String::new();
         /// How many instances run at once.
         max_instances: u32 = 32, in 1..=10_000;
-        /// Limits of one call of a strategy or planner.
+        /// Threads that plugins of one project run on at a time; 0 takes one for each processor. There are twice as many, with a lower priority than the
+        /// rest of the service.
+        threads: usize = 0, in 0..=1024;
+        /// Calls of plugins of one project at a time, and as many again of scoring engines; more wait. A project may have another limit.
+        concurrent_calls: u64 = Shares::default().concurrent_calls, in 1..=10_000;
+        /// Requests to the cloud that action handlers of one project may send within any minute; those that are too early wait. A project may have
+        /// another limit.
+        requests_per_minute: u64 = Shares::default().requests_per_minute, in 1..=1_000_000_000;
+        /// Limits of one call of a strategy or planner. A project may have others, here and below.
         limits: Limits = Limits::default();
         /// Limits of one call of an action handler.
         action_limits: Limits = Limits::for_actions();
         /// Limits of one call of a scoring engine.
         scoring_limits: Limits = Limits::for_scoring();
+    }
+}
+
+impl SandboxConfig {
+    /// What plugins may use for projects that have no limits of their own.
+    pub fn run_limits(&self) -> RunLimits {
+        RunLimits {
+            decision: self.limits,
+            action: self.action_limits,
+            scoring: self.scoring_limits,
+            shares: Shares { concurrent_calls: self.concurrent_calls, requests_per_minute: self.requests_per_minute },
+        }
+    }
+}
+
+section! {
+    /// What projects may keep in the registry of plugins, and how uploads are checked.
+    RegistryConfig {
+        /// Plugins of one project. This and the next five are for projects that have no limits of their own.
+        plugins: u64 = Quotas::default().plugins, in 0..=1_000_000_000;
+        /// Versions of all plugins of one project.
+        versions: u64 = Quotas::default().versions, in 0..=1_000_000_000;
+        /// Bytes of their components.
+        bytes: u64 = Quotas::default().bytes, in 0..=1 << 50;
+        /// Projects that plugins of one project are offered to, counted for each plugin.
+        members: u64 = Quotas::default().members, in 0..=1_000_000_000;
+        /// Uploads that one project may begin within an hour.
+        uploads_per_hour: u64 = Quotas::default().uploads_per_hour, in 0..=1_000_000_000;
+        /// Bytes of one component.
+        component_bytes: u64 = Quotas::default().component_bytes, in 0..=1 << 30;
+        /// Most bytes of a component, whatever a project may have.
+        max_component_bytes: u64 = Quotas::default().component_bytes, in 1..=1 << 30;
+        /// How long an upload may take to arrive, in seconds.
+        upload_timeout_s: u64 = 120, in 1..=3600;
+        /// Uploads at a time; each one holds its component in memory.
+        max_uploads: usize = 16, in 1..=1000;
+        /// Uploads of one project at a time.
+        max_project_uploads: usize = 2, in 1..=1000;
+        /// Checks of uploads at a time, each in a process of its own.
+        check_workers: usize = 2, in 1..=100;
+        /// Checks that may wait; more are refused, to be tried again.
+        max_waiting_checks: usize = 16, in 0..=1000;
+        /// How long a check may wait, in seconds.
+        check_wait_s: u64 = 20, in 1..=3600;
+        /// How long a check may take, in seconds.
+        check_deadline_s: u64 = 90, in 1..=3600;
+        /// Computing time of a check in seconds, all its threads together.
+        check_cpu_s: u64 = 60, in 1..=3600;
+        /// Memory of a check in bytes.
+        check_memory_bytes: u64 = 2 << 30, in 1 << 28..=1 << 40;
+    }
+}
+
+impl RegistryConfig {
+    /// As the registry takes them, with the limits of runs.
+    pub fn options(&self, runs: RunLimits) -> RegistryOptions {
+        RegistryOptions {
+            quotas: Quotas {
+                plugins: self.plugins,
+                versions: self.versions,
+                bytes: self.bytes,
+                members: self.members,
+                uploads_per_hour: self.uploads_per_hour,
+                component_bytes: self.component_bytes,
+            },
+            runs,
+            max_component_bytes: self.max_component_bytes,
+            uploads: self.max_uploads,
+            uploads_per_project: self.max_project_uploads,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use watcher_collect::FileDatasource;
 use watcher_domain::ports::{Clock as _, Inspection, PlannerRun, StrategyRun};
 use watcher_domain::report::Usage;
 use watcher_domain::solution::Solution;
-use watcher_domain::{Limits, PluginKind, SystemClock};
+use watcher_domain::{Account, Limits, PluginKind, SystemClock};
 use watcher_engine::MemoryRecorder;
 use watcher_engine::decision::{self, Resolved};
 
@@ -158,6 +158,7 @@ impl Measured<'_> {
                 time: SystemClock.now(),
                 seed,
                 limits: self.limits,
+                account: Account::default(),
             })
         };
         let runtime = self.bench.runtime();
@@ -178,6 +179,7 @@ impl Measured<'_> {
                         time: SystemClock.now(),
                         seed,
                         limits: self.limits,
+                        account: Account::default(),
                     };
                     runtime.measure_planner(run).await?.1
                 }

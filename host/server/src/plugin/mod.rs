@@ -16,6 +16,7 @@ pub mod test;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -122,7 +123,16 @@ pub fn worker_of(config: &Config, program: PathBuf) -> anyhow::Result<Worker> {
     let running = std::env::current_exe().is_ok_and(|running| running == program);
     let program = if running && itself.exists() { itself } else { program };
     let sandbox = RuntimeOptions { cache_dir: wiring::cache_dir(&config.sandbox)?, ..RuntimeOptions::default() };
-    Ok(Worker::new(WorkerOptions::new(program, vec![CHECK_WORKER.into()], &sandbox)))
+    let registry = &config.registry;
+    Ok(Worker::new(WorkerOptions {
+        at_once: registry.check_workers,
+        waiting: registry.max_waiting_checks,
+        patience: Duration::from_secs(registry.check_wait_s),
+        deadline: Duration::from_secs(registry.check_deadline_s),
+        cpu_s: registry.check_cpu_s,
+        memory_bytes: registry.check_memory_bytes,
+        ..WorkerOptions::new(program, vec![CHECK_WORKER.into()], &sandbox)
+    }))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod member;
 mod quota;
 mod running;
 mod signature;
+mod usage;
 mod user;
 mod version;
 
@@ -30,6 +31,7 @@ pub use member::{Member, accept, find_member, members, memberships, offer, remov
 pub use quota::{Usage, begin_upload, limits, lock_project, set_limits, uploads_since, usage};
 pub use running::{all_latest, effective, latest, runnable};
 pub use signature::{add_signature, set_signing_policy, signatures, signing_policy};
+pub use usage::{DayUsage, add_usage, forget_usage, usage_by_day};
 pub use user::{User, users};
 pub use version::{
     About, Packed, VersionRecord, VersionState, component, delete_version, descriptions, find_version, insert_packed,

@@ -7,7 +7,7 @@ use watcher_cluster::ClusterFile;
 use watcher_collect::FileDatasource;
 use watcher_domain::ports::{PlannerRun, PlannerRunner, StrategyRun, StrategyRunner};
 use watcher_domain::schema::Schema;
-use watcher_domain::{Clock, Limits, PluginKind, SystemClock};
+use watcher_domain::{Account, Clock, Limits, PluginKind, SystemClock};
 use watcher_engine::MemoryRecorder;
 use watcher_server::decide::Bench;
 use watcher_simulator::{GenerateOptions, generate};
@@ -67,6 +67,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
                 time: SystemClock.now(),
                 seed: 1,
                 limits: Limits::default(),
+                account: Account::default(),
             };
             let (ours, against) = in_turns(
                 rounds,
@@ -103,6 +104,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
                 time: SystemClock.now(),
                 seed: 1,
                 limits: Limits::default(),
+                account: Account::default(),
             })
             .await?;
         let planner = bench.find(PluginKind::Planner, "weight").context("a built-in planner is missing")?;
@@ -118,6 +120,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
                 time: SystemClock.now(),
                 seed: 1,
                 limits: Limits::default(),
+                account: Account::default(),
             })
             .await?;
         let took = crate::measure::format(begin.elapsed());

@@ -3,6 +3,7 @@
 //! `cargo xtask bench [--quick] [--only TEXT]`
 
 mod api;
+mod client;
 mod decide;
 mod engine;
 mod http;
@@ -11,6 +12,7 @@ mod native;
 mod plugins;
 mod sandbox;
 mod service;
+mod tenants;
 
 use measure::Table;
 
@@ -38,6 +40,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("api") {
         api::run(&mut table, quick).await?;
+    }
+    if wanted("tenants") {
+        tenants::run(&mut table, quick).await?;
     }
     table.print();
     Ok(())

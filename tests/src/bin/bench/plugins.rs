@@ -10,7 +10,7 @@ use watcher_domain::cloud::{CloudRequest, CloudResponse, Grant};
 use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
 use watcher_domain::ports::{ActionCall, ActionRunner as _, CloudRequests, Journal};
 use watcher_domain::report::{CheckOptions, PluginChecker};
-use watcher_domain::{Blame, Failure, Limits};
+use watcher_domain::{Account, Blame, Failure, Limits};
 use watcher_runtime::check::InProcess;
 use watcher_runtime::{Runtime, RuntimeOptions};
 use watcher_server::library::{Library, plugins_dir, read_component};
@@ -29,7 +29,8 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
 
 /// A sandbox with an empty cache in `folder`.
 fn sandbox(folder: &Path, library: &Arc<Library>) -> anyhow::Result<Arc<Runtime>> {
-    let options = RuntimeOptions { cache_dir: folder.to_path_buf(), ..RuntimeOptions::default() };
+    let threads = Some(std::thread::available_parallelism()?);
+    let options = RuntimeOptions { cache_dir: folder.to_path_buf(), threads, ..RuntimeOptions::default() };
     Ok(Runtime::new(options, Arc::clone(library) as _)?)
 }
 
@@ -46,7 +47,7 @@ fn section(bytes: &mut Vec<u8>, id: u8, content: &[u8]) {
 }
 
 /// The same component under another digest.
-fn variant(component: &[u8], number: usize) -> Arc<[u8]> {
+pub(crate) fn variant(component: &[u8], number: usize) -> Arc<[u8]> {
     let mut bytes = component.to_vec();
     let text = number.to_string();
     let mut content = vec![7];
@@ -57,10 +58,10 @@ fn variant(component: &[u8], number: usize) -> Arc<[u8]> {
 }
 
 /// The component with its own code once more and again, until it is large: what compiles is then as large as it looks.
-fn enlarged(component: &[u8]) -> Vec<u8> {
+pub(crate) fn enlarged(component: &[u8], size: usize) -> Vec<u8> {
     let mut bytes = component.to_vec();
     let Some(module) = largest_module(component) else { return bytes };
-    while bytes.len() + module.len() <= LARGE {
+    while bytes.len() + module.len() <= size {
         section(&mut bytes, 1, module);
     }
     bytes
@@ -93,7 +94,7 @@ fn largest_module(component: &[u8]) -> Option<&[u8]> {
 /// Compiling and checking a strategy of a megabyte, within this process and by a process of its own.
 async fn check(table: &mut Table, folder: &Path, quick: bool) -> anyhow::Result<()> {
     let strategy = read_component(&folder.join("strategies/vm-workload-consolidation.wasm"))?;
-    let large = enlarged(&strategy);
+    let large = enlarged(&strategy, LARGE);
     let kib = large.len() >> 10;
     let program = std::env::current_exe()?.with_file_name("watcher-host");
     let (mut compiled, mut within, mut apart) = (Vec::new(), Vec::new(), Vec::new());
@@ -169,6 +170,7 @@ async fn calls(table: &mut Table, folder: &Path) -> anyhow::Result<()> {
             cloud: nothing.clone(),
             journal: nothing.clone(),
             limits: Limits::for_actions(),
+            account: Account::default(),
         };
         runtime.call_action(call).await?;
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use watcher_domain::ports::{StrategyRun, StrategyRunner};
-use watcher_domain::{Clock, Limits, PluginKind, SystemClock};
+use watcher_domain::{Account, Clock, Limits, PluginKind, SystemClock};
 use watcher_engine::MemoryRecorder;
 use watcher_sdk::StrategyHost;
 use watcher_server::decide::Bench;
@@ -54,6 +54,7 @@ pub(crate) async fn run(table: &mut Table) -> anyhow::Result<()> {
                 time: SystemClock.now(),
                 seed: 1,
                 limits: Limits::default(),
+                account: Account::default(),
             };
             drop(bench.runtime().run_strategy(run).await);
             Ok(())

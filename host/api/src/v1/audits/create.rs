@@ -1,5 +1,6 @@
 //! `POST /v1/audits`.
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -19,6 +20,7 @@ use crate::parameters::{self, Misfit};
 use crate::policy::Rule;
 use crate::time;
 use crate::v1::audits::view::AuditView;
+use crate::v1::names::Names;
 use crate::v1::{Created, Detail, find};
 
 /// What the original calls the body in its messages.
@@ -41,6 +43,8 @@ const MEMBERS: &[&str] = &[
 ];
 /// Longer names are cut.
 const LONGEST_NAME: usize = 63;
+/// How often another name is made up when one is taken: several audits may be made within a microsecond.
+const MOST_NAMES: i64 = 16;
 
 /// A new audit.
 #[derive(Deserialize, ToSchema)]
@@ -88,13 +92,44 @@ pub(crate) async fn create(context: Context, arguments: Arguments, body: Body) -
     let wanted = Wanted::read(&body)?;
     context.enforce(Rule::AuditCreate)?;
     let audit_type = wanted.check(&context)?;
+    let mut attempts = 1;
+    let (audit, names) = loop {
+        match insert(&context, &wanted, audit_type, attempts).await {
+            Err(ApiError::Conflict(Conflict::AuditName(_))) if wanted.name.is_none() && attempts < MOST_NAMES => {
+                attempts += 1;
+            }
+            other => break other?,
+        }
+    };
+    tracing::info!(audit.id = %audit.id, "audit {} created", audit.id);
 
+    context.api.bus.publish(Event::Audit { audit_id: audit.id, old: None, state: audit.state });
+    match audit.audit_type {
+        AuditType::Oneshot => context.api.bus.publish(Work::RunAudit { audit_id: audit.id }),
+        AuditType::Continuous => context.api.bus.publish(Control::ScheduleChanged),
+        AuditType::Event => {}
+    }
+    Ok(Created {
+        location: context.base.v1(&format!("audits/{}", audit.id)),
+        view: AuditView::new(&audit, &names, &context.base, context.version, Detail::Full),
+    })
+}
+
+/// Writes the row. A name that is made up has the time of this attempt.
+async fn insert(
+    context: &Context,
+    wanted: &Wanted<'_>,
+    audit_type: AuditType,
+    attempt: i64,
+) -> Result<(Audit, Names), ApiError> {
     let mut tx = context.api.store.begin().await?;
-    let origin = Origin::find(&mut tx, &context, &wanted).await?;
+    let origin = Origin::find(&mut tx, context, wanted).await?;
     let now = context.api.clock.now();
-    let name = wanted.name.map_or_else(|| origin.default_name(now), str::to_owned);
-    let name: String = name.chars().take(LONGEST_NAME).collect();
-    let parameters = complete_parameters(origin.strategy.as_deref(), origin.parameters(&wanted))?;
+    let name = match wanted.name {
+        Some(name) => name.chars().take(LONGEST_NAME).collect(),
+        None => origin.default_name(now + TimeDelta::microseconds(attempt - 1)),
+    };
+    let parameters = complete_parameters(origin.strategy.as_deref(), origin.parameters(wanted))?;
     let audit = Audit {
         id: AuditId(context.api.ids.uuid()),
         project_id: context.caller.project_id.clone(),
@@ -117,20 +152,9 @@ pub(crate) async fn create(context: Context, arguments: Arguments, body: Body) -
     };
     let inserted = audit::insert(&mut tx, &audit).await;
     inserted.map_err(|error| Conflict::or_store(error, Conflict::AuditName))?;
-    let names = find::names(&mut tx, &context, [audit.goal_id], audit.strategy_id).await?;
+    let names = find::names(&mut tx, context, [audit.goal_id], audit.strategy_id).await?;
     tx.commit().await?;
-    tracing::info!(audit.id = %audit.id, "audit {} created", audit.id);
-
-    context.api.bus.publish(Event::Audit { audit_id: audit.id, old: None, state: audit.state });
-    match audit.audit_type {
-        AuditType::Oneshot => context.api.bus.publish(Work::RunAudit { audit_id: audit.id }),
-        AuditType::Continuous => context.api.bus.publish(Control::ScheduleChanged),
-        AuditType::Event => {}
-    }
-    Ok(Created {
-        location: context.base.v1(&format!("audits/{}", audit.id)),
-        view: AuditView::new(&audit, &names, &context.base, context.version, Detail::Full),
-    })
+    Ok((audit, names))
 }
 
 /// The body, read but not yet compared with what is in the database.
@@ -254,12 +278,14 @@ impl Origin {
         Ok(Self { template, goal, strategy })
     }
 
-    /// The strategy's name, or else the template's or the goal's, and the time.
+    /// The strategy's name, or else the template's or the goal's, cut so that the time has room behind it.
     fn default_name(&self, now: Timestamp) -> String {
         let strategy = self.strategy.as_ref().map(|strategy| &strategy.name);
         let template = self.template.as_ref().map(|template| &template.name);
         let name = strategy.or(template).unwrap_or(&self.goal.name);
-        format!("{name}-{}", time::naive(now))
+        let time = time::naive(now);
+        let name: String = name.chars().take(LONGEST_NAME.saturating_sub(time.len() + 1)).collect();
+        format!("{name}-{time}")
     }
 
     /// The template's parameters, with those of the request above them.

@@ -170,9 +170,18 @@ pub enum ClientCommand {
         /// Id of the project; the own one if missing.
         #[arg(value_name = "PROJECT-ID")]
         project: Option<String>,
-        /// Change a limit: plugins, versions, bytes, members or `uploads_per_hour`, as NAME=NUMBER or NAME=default. For administrators.
+        /// Change a limit by its name, those of calls as decision.fuel, as NAME=NUMBER or NAME=default. For administrators.
         #[arg(long, value_name = "NAME=NUMBER")]
         limit: Vec<String>,
+    },
+    /// Show what plugins used for a project, by day.
+    Usage {
+        /// Id of the project; the own one if missing.
+        #[arg(value_name = "PROJECT-ID")]
+        project: Option<String>,
+        /// How many days until today.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
     },
 }
 
@@ -324,6 +333,10 @@ pub async fn run(client: Client) -> anyhow::Result<ExitCode> {
         ClientCommand::Reactivate(arguments) => life(&service, "reactivate", arguments).await?,
         ClientCommand::Deprecate(arguments) => life(&service, "deprecate", arguments).await?,
         ClientCommand::Quota { project, limit } => quota(&service, project, &limit).await?,
+        ClientCommand::Usage { project, days } => {
+            let path = format!("/v1/plugin_quotas/{}/usage", own(&service, project).await?);
+            view::usage(&service, &service.get(&path, &[("days", days.to_string())]).await?);
+        }
         sharing => share(&service, sharing).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -429,7 +442,13 @@ async fn quota(service: &Connection, project: Option<String>, limits: &[String])
         let bad = || format!("--limit {text} is not of the form NAME=NUMBER");
         let (name, value) = text.split_once('=').with_context(bad)?;
         let value = if value == "default" { Value::Null } else { value.parse::<u64>().with_context(bad)?.into() };
-        changes.insert(name.to_owned(), value);
+        match name.split_once('.') {
+            Some((call, name)) => {
+                let limits = changes.entry(call).or_insert_with(|| json!({}));
+                limits.as_object_mut().with_context(bad)?.insert(name.to_owned(), value);
+            }
+            None => drop(changes.insert(name.to_owned(), value)),
+        }
     }
     let quota = if changes.is_empty() {
         service.get(&path, &[]).await?

@@ -110,7 +110,32 @@ pub(super) fn quota(service: &Connection, answer: &Value) {
     }
     let mut table = Table::new(&[Column::Text("what"), Column::Number("used"), Column::Number("limit")]);
     for (name, limit) in answer["limits"].as_object().into_iter().flatten() {
-        table.add([name.clone(), cell(&answer["usage"][name]), cell(limit)]);
+        match limit {
+            Value::Object(inner) => {
+                for (limit, value) in inner {
+                    table.add([format!("{name}.{limit}"), String::new(), cell(value)]);
+                }
+            }
+            limit => {
+                table.add([name.clone(), answer["usage"].get(name).map(cell).unwrap_or_default(), cell(limit)]);
+            }
+        }
+    }
+    print(&table.text());
+}
+
+/// What plugins used, a line for each day and plugin.
+pub(super) fn usage(service: &Connection, answer: &Value) {
+    const NUMBERS: [&str; 8] =
+        ["calls", "limited", "crashed", "dropped", "fuel", "duration_us", "memory_bytes", "requests"];
+    if as_json(service, answer) {
+        return;
+    }
+    let texts = ["day", "kind", "name", "version"];
+    let columns = texts.map(Column::Text).into_iter().chain(NUMBERS.map(Column::Number)).collect::<Vec<_>>();
+    let mut table = Table::new(&columns);
+    for row in answer["usage"].as_array().into_iter().flatten() {
+        table.add(texts.iter().chain(&NUMBERS).map(|name| cell(&row[name])));
     }
     print(&table.text());
 }

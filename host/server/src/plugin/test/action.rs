@@ -11,7 +11,7 @@ use watcher_domain::journal::ActionPhase;
 use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, ActionRunner as _, CloudRequests, Inspection, RunError};
 use watcher_domain::schema::Schema;
-use watcher_domain::{Clock, Digest, Ids, SystemClock, SystemIds};
+use watcher_domain::{Account, Clock, Digest, Ids, SystemClock, SystemIds};
 use watcher_simulator::{Simulator, SimulatorOptions};
 
 use super::TestArgs;
@@ -193,6 +193,7 @@ impl<'a> Stage<'a> {
             cloud: Arc::clone(&self.cloud),
             journal: Arc::clone(journal) as _,
             limits: self.config.sandbox.action_limits,
+            account: Account::default(),
         }
     }
 

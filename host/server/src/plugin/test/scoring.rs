@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use watcher_domain::SystemClock;
 use watcher_domain::ports::{Clock as _, Inspection, ScoringRun, ScoringRunner as _};
+use watcher_domain::{Account, SystemClock};
 
 use super::TestArgs;
 use crate::config::Config;
@@ -33,6 +33,7 @@ pub(super) async fn run(
         time: SystemClock.now(),
         seed: arguments.seed,
         limits: config.sandbox.scoring_limits,
+        account: Account::default(),
     };
     let scores = bench.runtime().run_scoring(run).await?;
     let shown = arguments.shown(scores.len());

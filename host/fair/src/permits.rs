@@ -2,21 +2,20 @@
 //!
 //! A free permit goes to the project that has the fewest at the moment; of several, to the one that got its last one longest ago. Within a project the first to
 //! ask is the first to get. No project has more than its share, however few others there are: what is left over is there at once for whoever comes.
+//! A share may differ from project to project; what a project says when it asks holds from then on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
-use watcher_domain::ProjectId;
 
-/// Whose work it is; work of nobody counts as that of one more project.
-type Owner = Option<ProjectId>;
+use crate::Owner;
 
 /// A number of permits.
 #[derive(Debug)]
 pub struct FairPermits {
     state: Mutex<State>,
-    /// How many one project has at most.
+    /// How many one project has at most that does not say otherwise.
     share: usize,
 }
 
@@ -32,6 +31,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Queue {
     held: usize,
+    share: usize,
     last: u64,
     waiting: VecDeque<oneshot::Sender<Permit>>,
 }
@@ -51,10 +51,20 @@ impl FairPermits {
     }
 
     /// Waits for a permit. Whoever stops waiting loses nothing but its place.
-    pub async fn acquire(self: &Arc<Self>, owner: Option<ProjectId>) -> Permit {
+    pub async fn acquire(self: &Arc<Self>, owner: Owner) -> Permit {
+        self.acquire_within(owner, self.share).await
+    }
+
+    /// The same for a project with a share of its own, which is at least 1.
+    pub async fn acquire_within(self: &Arc<Self>, owner: Owner, share: usize) -> Permit {
         loop {
             let (sender, receiver) = oneshot::channel();
-            self.lock().owners.entry(owner.clone()).or_default().waiting.push_back(sender);
+            {
+                let mut state = self.lock();
+                let queue = state.owners.entry(owner.clone()).or_default();
+                queue.share = share.max(1);
+                queue.waiting.push_back(sender);
+            }
             self.share_out();
             // The sender is kept until it is used.
             if let Ok(permit) = receiver.await {
@@ -71,7 +81,7 @@ impl FairPermits {
     fn share_out(self: &Arc<Self>) {
         loop {
             // Not in a `while let`, which would hold the lock while a permit that nobody takes comes back here.
-            let next = self.lock().next(self.share);
+            let next = self.lock().next();
             let Some((owner, sender)) = next else { return };
             drop(sender.send(Permit { permits: Arc::clone(self), owner }));
         }
@@ -80,11 +90,11 @@ impl FairPermits {
 
 impl State {
     /// Whose turn it is, with the permit already counted as theirs.
-    fn next(&mut self, share: usize) -> Option<(Owner, oneshot::Sender<Permit>)> {
+    fn next(&mut self) -> Option<(Owner, oneshot::Sender<Permit>)> {
         if self.free == 0 {
             return None;
         }
-        let able = self.owners.iter_mut().filter(|(_, queue)| queue.held < share && !queue.waiting.is_empty());
+        let able = self.owners.iter_mut().filter(|(_, queue)| queue.held < queue.share && !queue.waiting.is_empty());
         let (owner, queue) = able.min_by_key(|(_, queue)| (queue.held, queue.last))?;
         let sender = queue.waiting.pop_front()?;
         self.free -= 1;
@@ -117,6 +127,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use proptest::prelude::*;
+    use watcher_domain::ProjectId;
 
     use super::*;
 
@@ -154,6 +165,23 @@ mod tests {
         let _other = take(&permits, "other");
         drop(first);
         assert!(look(&mut third).is_some());
+    }
+
+    #[test]
+    fn a_project_may_have_a_share_of_its_own() {
+        let permits = FairPermits::new(4, 1);
+        let within = |share| {
+            let permits = Arc::clone(&permits);
+            let mut waiting: Waiting =
+                Box::pin(async move { permits.acquire_within(Some(owner("large")), share).await });
+            (look(&mut waiting), waiting)
+        };
+        let ((first, _), (second, _)) = (within(2), within(2));
+        assert!(first.is_some() && second.is_some());
+        let (third, mut waiting) = within(2);
+        assert!(third.is_none());
+        let (fourth, _) = within(3);
+        assert!(fourth.is_none() && look(&mut waiting).is_some(), "who came first is served by what was said last");
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! Shares out among projects what there is little of.
+//!
+//! | what | by |
+//! |---|---|
+//! | who may work at all | [`FairPermits`] |
+//! | who computes next | [`FairThreads`] |
+//! | who may ask a cloud how often | [`Rates`] |
+//!
+//! None of them knows what the work is. Work of nobody counts as that of one more project.
+
+mod permits;
+mod rates;
+mod threads;
+mod turns;
+
+use watcher_domain::ProjectId;
+
+pub use permits::{FairPermits, Permit};
+pub use rates::Rates;
+pub use threads::{FairThreads, StartError};
+
+/// Whose work it is.
+pub type Owner = Option<ProjectId>;

@@ -1,0 +1,249 @@
+//! Threads that compute for projects, fairly.
+//!
+//! Work here is made of futures that give the thread back often; what shares it out is [`Turns`]. The threads are none of the async runtime's: guests that
+//! compute without end take no thread from whoever answers requests, and with their lower priority the operating system lets those go first. Timers and
+//! sockets that a future opens belong to the runtime of whoever started it.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use async_task::{Builder, Runnable};
+use rustix::process::nice;
+use tokio::runtime::Handle;
+
+use crate::Owner;
+use crate::turns::Turns;
+
+/// How much lower the priority of the threads is.
+const NICER: i32 = 10;
+/// Stack of a thread. Guests have stacks of their own.
+const STACK_BYTES: usize = 4 << 20;
+
+/// Why the threads cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("no thread can be started for plugins")]
+pub struct StartError(#[from] io::Error);
+
+/// Whose a task is, and where its timers and sockets are.
+struct Origin {
+    owner: Owner,
+    context: Handle,
+}
+
+type Ready = Runnable<Origin>;
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+struct State {
+    turns: Turns<Ready>,
+    closed: bool,
+}
+
+/// A number of threads. They end when it is dropped, and with them whatever still runs there.
+pub struct FairThreads {
+    shared: Arc<Shared>,
+}
+
+impl FairThreads {
+    /// Starts so many threads, of which one project uses at most `share` at a time.
+    pub fn start(threads: NonZeroUsize, share: NonZeroUsize) -> Result<Self, StartError> {
+        let state = State { turns: Turns::new(share.get()), closed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
+        let this = Self { shared };
+        for number in 0..threads.get() {
+            let shared = Arc::clone(&this.shared);
+            let thread = std::thread::Builder::new().name(format!("sandbox-{number}")).stack_size(STACK_BYTES);
+            thread.spawn(move || shared.work())?;
+        }
+        Ok(this)
+    }
+
+    /// Does work of a project there. Whoever stops waiting ends it, at the next moment that it gives its thread back. None if the threads ended first.
+    ///
+    /// # Panics
+    /// When the work does; the thread goes on. Outside of an async runtime.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        owner: Owner,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let shared = Arc::clone(&self.shared);
+        let schedule = move |task: Ready| shared.push(task);
+        let origin = Origin { owner, context: Handle::current() };
+        let (ready, task) = Builder::new().propagate_panic(true).metadata(origin).spawn(|_| work, schedule);
+        ready.schedule();
+        task.fallible().await
+    }
+}
+
+impl Drop for FairThreads {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        let left = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.turns.clear()
+        };
+        self.wake.notify_all();
+        // Without the lock: what ends with a task may wake others.
+        drop(left);
+    }
+
+    fn push(&self, task: Ready) {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            drop(task);
+            return;
+        }
+        let owner = task.metadata().owner.clone();
+        state.turns.push(&owner, task);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    fn work(&self) {
+        if let Err(error) = nice(NICER) {
+            tracing::warn!(%error, "the priority of a thread for plugins cannot be lowered");
+        }
+        while let Some((owner, task)) = self.next() {
+            let context = task.metadata().context.clone();
+            let entered = context.enter();
+            let begin = Instant::now();
+            task.run();
+            drop(entered);
+            self.lock().turns.charge(&owner, begin.elapsed());
+        }
+    }
+
+    /// Waits for the next turn; none when it is over.
+    fn next(&self) -> Option<(Owner, Ready)> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(next) = state.turns.next() {
+                return Some(next);
+            }
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use watcher_domain::ProjectId;
+
+    use super::*;
+
+    fn owner(name: &str) -> ProjectId {
+        ProjectId(name.to_owned())
+    }
+
+    fn threads(count: usize) -> Arc<FairThreads> {
+        let count = NonZeroUsize::new(count).unwrap();
+        Arc::new(FairThreads::start(count, count).unwrap())
+    }
+
+    /// Computes until it is told to stop, giving the thread back all the time.
+    async fn busy(stop: Arc<AtomicBool>) {
+        while !stop.load(Ordering::Relaxed) {
+            std::hint::black_box((0..1000).sum::<u64>());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn work_comes_back_with_its_result_and_may_wait_for_timers() {
+        let threads = threads(1);
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            7
+        };
+        assert_eq!(threads.run(None, work).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn endless_work_of_one_project_does_not_hold_up_another() {
+        let (threads, stop) = (threads(1), Arc::new(AtomicBool::new(false)));
+        let running: Vec<_> = (0..20)
+            .map(|_| {
+                let (threads, stop) = (Arc::clone(&threads), Arc::clone(&stop));
+                tokio::spawn(async move { threads.run(Some(owner("busy")), busy(stop)).await })
+            })
+            .collect();
+        for _ in 0..50 {
+            assert_eq!(threads.run(Some(owner("other")), async { 1 }).await, Some(1));
+        }
+        stop.store(true, Ordering::Relaxed);
+        for task in running {
+            assert_eq!(task.await.unwrap(), Some(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_ends_the_work() {
+        struct Ended(Option<oneshot::Sender<()>>);
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                if let Some(sender) = self.0.take() {
+                    // Nobody may be waiting any more.
+                    let _ = sender.send(());
+                }
+            }
+        }
+        let threads = threads(1);
+        let (sender, receiver) = oneshot::channel();
+        let (started, start) = oneshot::channel();
+        let work = async move {
+            let _ended = Ended(Some(sender));
+            started.send(()).unwrap();
+            busy(Arc::default()).await;
+        };
+        tokio::select! {
+            _ = threads.run(None, work) => unreachable!("it never ends"),
+            started = start => started.unwrap(),
+        }
+        receiver.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_reaches_whoever_waits_and_the_thread_goes_on() {
+        let threads = threads(1);
+        let other = Arc::clone(&threads);
+        let panicked = tokio::spawn(async move { other.run(None, async { panic!("on purpose") }).await });
+        assert!(panicked.await.unwrap_err().is_panic());
+        assert_eq!(threads.run(None, async { 1 }).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_when_the_threads_end_is_given_up() {
+        let threads = threads(1);
+        let (sender, receiver) = oneshot::channel::<()>();
+        let mut work = Box::pin(threads.run(None, async { receiver.await.is_ok() }));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(work.as_mut().poll(&mut context).is_pending());
+        threads.shared.close();
+        drop(sender);
+        assert_eq!(work.await, None);
+    }
+}

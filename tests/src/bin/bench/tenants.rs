@@ -1,0 +1,156 @@
+//! How long audits of one project take while another does its worst, beside what they take when nothing else happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use watcher_server::library::{plugins_dir, read_component};
+
+use crate::client::{Client, Service, database, simulator};
+use crate::http::Connection;
+use crate::measure::Table;
+use crate::plugins::{enlarged, variant};
+
+/// What members need to run what they upload.
+const POLICY: &str = r#"
+"strategy:get": "rule:admin_api or role:member"
+"audit:create": "rule:admin_api or role:member"
+"audit:get": "rule:admin_api or role:member"
+"audit:update": "rule:admin_api or role:member"
+"#;
+/// Audits that the hostile project has under way at a time: more than it may run.
+const AT_ONCE: usize = 6;
+/// Uploads that it has under way at a time: as many as it may.
+const UPLOADS: usize = 2;
+/// Size of what it uploads: compiling it takes seconds.
+const BOMB: usize = 16 << 20;
+/// How long the other project disturbs before anything is measured.
+const HEAD_START: Duration = Duration::from_secs(1);
+
+/// What the hostile project does: a name, and the parameters of its audits; none for uploads.
+fn disturbances() -> Vec<(&'static str, Option<Value>)> {
+    let audit = |behaviour: &str, amount: u32| Some(json!({"behaviour": behaviour, "amount": amount}));
+    vec![
+        ("computes for ever", audit("loop", 0)),
+        ("takes all memory, again and again", audit("allocate", 0)),
+        ("takes all memory at once, again and again", audit("allocate-at-once", 0)),
+        ("grows page by page", audit("grow-page-by-page", 0)),
+        ("recurses", audit("recurse", 0)),
+        ("floods the log", audit("flood-log", 1_000_000)),
+        ("calls the host for ever", audit("flood-calls", 0)),
+        ("asks for metrics for ever", audit("flood-metrics", 0)),
+        ("uploads what takes long to compile", None),
+    ]
+}
+
+pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
+    let database = database()?;
+    let folder = tempfile::tempdir()?;
+    let policy = folder.path().join("policy.yaml");
+    std::fs::write(&policy, POLICY)?;
+    let simulator = simulator().await?;
+    let settings = [
+        format!("policy.file={}", policy.display()),
+        "registry.uploads_per_hour=1000000".to_owned(),
+        "sandbox.limits.host_calls=1000000000".to_owned(),
+        format!("sandbox.cache_dir={}", folder.path().join("cache").display()),
+    ];
+    let mut service = Service::start(&simulator, &database, &settings)?;
+    let mut good = Client::log_in(&simulator, &service.address, ("bob", "bob-password", "beta")).await?;
+    let hostile = Client::log_in(&simulator, &service.address, ("alice", "alice-password", "alpha")).await?;
+    let plugins = plugins_dir(&watcher_server::config::Config::default().plugins)?;
+    let component = read_component(&plugins.join("guests/hostile-strategy.wasm"))?;
+    let status = upload(&hostile, &component).await?;
+    ensure!(status == 201, "the hostile strategy was answered {status}");
+    let bomb = enlarged(&component, BOMB);
+
+    let audits = if quick { 20 } else { 300 };
+    measure(&mut good, audits / 4).await?;
+    for (what, parameters) in disturbances() {
+        let undisturbed = measure(&mut good, audits).await?;
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let count = if parameters.is_some() { AT_ONCE } else { UPLOADS };
+        let tasks: Vec<_> = (0..count)
+            .map(|number| {
+                let (address, token) = (hostile.address.clone(), hostile.token.clone());
+                let (stop, done, parameters, bomb) =
+                    (Arc::clone(&stop), Arc::clone(&done), parameters.clone(), bomb.clone());
+                tokio::spawn(async move {
+                    let mut client = Client::with_token(&address, &token).await?;
+                    let mut round = number;
+                    while !stop.load(Ordering::Relaxed) {
+                        match &parameters {
+                            Some(parameters) => disturb(&mut client, parameters, &stop).await?,
+                            None => drop(upload(&client, &variant(&bomb, round)).await?),
+                        }
+                        done.fetch_add(1, Ordering::Relaxed);
+                        round += UPLOADS;
+                    }
+                    anyhow::Ok(())
+                })
+            })
+            .collect();
+        tokio::time::sleep(HEAD_START).await;
+        let disturbed = measure(&mut good, audits).await?;
+        stop.store(true, Ordering::Relaxed);
+        for task in tasks {
+            task.await??;
+        }
+        eprintln!("  ({} audits or uploads of the other project ended)", done.load(Ordering::Relaxed));
+        let row = |share: &str| format!("tenants: B's audit of `dummy`, {share}, while A {what} : undisturbed");
+        table.ratio(&row("median"), at(&disturbed, 50), at(&undisturbed, 50), "");
+        table.ratio(&row("p99"), at(&disturbed, 99), at(&undisturbed, 99), "≤ 2");
+    }
+    service.stop();
+    simulator.shutdown().await;
+    Ok(())
+}
+
+/// Times of so many audits, one after the other, in order.
+async fn measure(client: &mut Client, audits: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(audits);
+    for _ in 0..audits {
+        let begin = Instant::now();
+        let audit = client.audit("dummy", "dummy", &json!({})).await?;
+        client.until_ended(&format!("/v1/audits/{audit}")).await?;
+        times.push(begin.elapsed());
+    }
+    times.sort();
+    Ok(times)
+}
+
+/// The time that so many of a hundred do not exceed.
+fn at(times: &[Duration], percent: usize) -> Duration {
+    times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+/// One audit of the hostile project, to its end; it is cancelled when there is enough.
+async fn disturb(client: &mut Client, parameters: &Value, stop: &AtomicBool) -> anyhow::Result<()> {
+    let audit = client.audit("dummy", "hostile", parameters).await?;
+    let path = format!("/v1/audits/{audit}");
+    while !client.has_ended(&path).await? {
+        if stop.load(Ordering::Relaxed) {
+            client.cancel(&path).await?;
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Uploads a component; the status of the answer.
+async fn upload(client: &Client, component: &[u8]) -> anyhow::Result<u16> {
+    let mut connection = Connection::open(&client.address).await?;
+    let mut request = format!(
+        "POST /v1/plugins HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: {}\r\nOpenStack-API-Version: infra-optim 1.5\r\n\
+         Content-Type: application/wasm\r\nContent-Length: {}\r\n\r\n",
+        client.address,
+        client.token,
+        component.len()
+    )
+    .into_bytes();
+    request.extend(component);
+    Ok(connection.send(&request).await.context("upload")?.status)
+}
