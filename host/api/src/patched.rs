@@ -31,10 +31,10 @@ impl Patched {
         self.text(name)?.ok_or_else(|| Invalid::input(name, &Value::Null, "Field cannot be None"))
     }
 
-    /// A boolean that must be there.
+    /// A boolean; false for null.
     pub(crate) fn boolean(&self, name: &str) -> Result<bool, Invalid> {
         match self.get(name) {
-            None => Err(Invalid::input(name, &Value::Null, "Field cannot be None")),
+            None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(value) => Err(Invalid::wrong_type(name, value, "<class 'bool'>")),
         }

@@ -33,6 +33,8 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
         }
     };
     let minutes = offset_minutes(offset)?;
+    // What chrono reads as a leap second cannot be kept.
+    let time = Some(time).filter(|time| time.nanosecond() < 1_000_000_000)?;
     let utc = NaiveDateTime::new(date, time).checked_sub_signed(chrono::TimeDelta::minutes(minutes))?;
     let years = 1..=9999;
     years.contains(&chrono::Datelike::year(&utc)).then(|| utc.and_utc().trunc_subsecs(6))
@@ -81,6 +83,8 @@ mod tests {
             "2030-13-01",
             "2030-01-01T",
             "2030-01-01T25:00:00",
+            "2030-01-01T10:00:60",
+            "20300101T101010",
             "2030-01-01x",
             "2030-01-01T00:00:00+",
             "é",

@@ -112,6 +112,19 @@ fn the_first_compute_entry_that_is_not_empty_counts() {
     assert_eq!(shape(&scope.apply(model()).expect("a valid scope")), ["c: c1"]);
 }
 
+#[test]
+fn rules_of_models_that_no_strategy_sees_are_read_and_limit_nothing() {
+    let scope: AuditScope = serde_json::from_value(json!([
+        {"storage": [
+            {"availability_zones": [{"name": "az"}], "volume_types": [{"name": "fast"}]},
+            {"exclude": [{"storage_pools": [{"name": "p"}]}, {"volumes": [{"uuid": "v"}]}, {"projects": [{"uuid": "q"}]}]},
+        ]},
+        {"baremetal": [{}, {"exclude": [{"ironic_nodes": [{"uuid": "n"}]}]}]},
+    ]))
+    .expect("a list");
+    assert_eq!(shape(&scope.apply(model()).expect("a valid scope")), shape(&model()));
+}
+
 #[rstest]
 #[case(json!([1]), "/0", "must be an object")]
 #[case(json!([{"network": []}]), "/0/network", "is not one of compute, storage, baremetal")]
@@ -127,6 +140,16 @@ fn the_first_compute_entry_that_is_not_empty_counts() {
 #[case(
     json!([{"compute": [{"exclude": [{}, {"instance_metadata": ["a"]}]}]}]),
     "/0/compute/0/exclude/1/instance_metadata/0", "must be an object")]
+#[case(json!([{"storage": [{"zz": 1}]}]), "/0/storage/0/zz", "is not one of availability_zones, volume_types, exclude")]
+#[case(json!([{"storage": [{"volume_types": [{"name": 5}]}]}]), "/0/storage/0/volume_types/0/name", "must be a text")]
+#[case(
+    json!([{"storage": [{"exclude": [{"storage_pools": []}, {"volumes": [{"name": "a"}]}]}]}]),
+    "/0/storage/0/exclude/1/volumes/0/name", "is not one of uuid")]
+#[case(json!([{"storage": [{"exclude": [{"zz": []}]}]}]), "/0/storage/0/exclude/0/zz", "is not one of storage_pools, volumes, projects")]
+#[case(json!([{"baremetal": [{"volume_types": []}]}]), "/0/baremetal/0/volume_types", "is not one of exclude")]
+#[case(
+    json!([{"baremetal": [{"exclude": [{"ironic_nodes": ["a"]}]}]}]),
+    "/0/baremetal/0/exclude/0/ironic_nodes/0", "must be an object")]
 fn a_mistake_is_named_with_its_place(#[case] scope: Value, #[case] path: &str, #[case] reason: &str) {
     let scope: AuditScope = serde_json::from_value(scope).expect("a list");
     let expected = ScopeError::Invalid { path: path.to_owned(), reason: reason.to_owned() };

@@ -1,5 +1,6 @@
 //! Intervals of continuous audits: seconds, or a cron text.
 
+use std::num::IntErrorKind;
 use std::str::FromStr;
 
 use chrono::TimeDelta;
@@ -32,6 +33,9 @@ pub enum InvalidInterval {
     /// Seconds that are not above nothing.
     #[error("Interval of audit must be at least 1 second, not {0}.")]
     NotPositive(String),
+    /// More seconds than can be counted.
+    #[error("Interval of audit must be less than 2^64 seconds, not {0}.")]
+    TooLong(String),
     /// Not 5, 6 or 7 columns.
     #[error("Exactly 5, 6 or 7 columns has to be specified for iterator expression.")]
     Columns,
@@ -55,6 +59,9 @@ impl FromStr for Interval {
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return match text.parse() {
                 Ok(seconds) if seconds > 0 => Ok(Self::Seconds(seconds)),
+                Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+                    Err(InvalidInterval::TooLong(text.chars().take(LONGEST).collect()))
+                }
                 _ => Err(InvalidInterval::NotPositive(text.chars().take(LONGEST).collect())),
             };
         }
@@ -164,9 +171,11 @@ mod tests {
         for text in ["", "zz", "* * * *", " 5 ", "5.5", "* * * * * * * *"] {
             assert_eq!(text.parse::<Interval>().unwrap_err(), InvalidInterval::Columns, "{text}");
         }
-        for text in ["0", "-5", "99999999999999999999999"] {
+        for text in ["0", "-5", "-99999999999999999999999"] {
             assert!(matches!(text.parse::<Interval>(), Err(InvalidInterval::NotPositive(_))), "{text}");
         }
+        let long = "18446744073709551616".parse::<Interval>();
+        assert!(matches!(long, Err(InvalidInterval::TooLong(_))), "{long:?}");
         for text in ["61 * * * *", "x x x x x", "@never"] {
             assert!(matches!(text.parse::<Interval>(), Err(InvalidInterval::Cron { .. })), "{text}");
         }

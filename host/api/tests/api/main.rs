@@ -11,6 +11,7 @@ mod hostile;
 mod lists;
 mod openapi;
 mod operations;
+mod patches;
 mod plugins;
 mod recent;
 mod robustness;

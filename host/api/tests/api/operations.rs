@@ -190,8 +190,8 @@ async fn what_a_patch_makes_of_an_audit_has_the_right_types() {
         ("/interval", json!("zz")),
         ("/scope", json!("x")),
         ("/auto_trigger", json!("yes")),
-        ("/force", Value::Null),
         ("/start_time", json!("zz")),
+        ("/start_time", json!("2030-01-01T10:00:60")),
         ("/goal_id", json!(99)),
         ("/strategy_id", json!("nope")),
     ] {

@@ -38,8 +38,20 @@ pub(super) enum Exclusion {
     Projects(Vec<String>),
 }
 
-/// Models that a scope may be about; only `compute` is read further.
+/// Models that a scope may be about; only the rules of `compute` are kept.
 const MODELS: [&str; 3] = ["compute", "storage", "baremetal"];
+
+/// What the rules of a model that no strategy sees may name, and by which member.
+struct Shape {
+    rules: &'static [(&'static str, &'static str)],
+    exclusions: &'static [(&'static str, &'static str)],
+}
+
+const STORAGE: Shape = Shape {
+    rules: &[("availability_zones", "name"), ("volume_types", "name")],
+    exclusions: &[("storage_pools", "name"), ("volumes", "uuid"), ("projects", "uuid")],
+};
+const BAREMETAL: Shape = Shape { rules: &[], exclusions: &[("ironic_nodes", "uuid")] };
 
 /// Reads a whole scope. Of several `compute` entries the first that is not empty counts.
 pub(super) fn read(scope: &[Value]) -> Result<Rules, ScopeError> {
@@ -49,15 +61,52 @@ pub(super) fn read(scope: &[Value]) -> Result<Rules, ScopeError> {
         for (model, value) in object(entry, &path, &MODELS)? {
             let path = format!("{path}/{model}");
             let list = array(value, &path)?;
-            if model == "compute" {
-                let read = each(list, &path, rule)?;
-                if rules.is_empty() {
-                    rules = read.into_iter().flatten().collect();
+            let shape = match model.as_str() {
+                "storage" => STORAGE,
+                "baremetal" => BAREMETAL,
+                _ => {
+                    let read = each(list, &path, rule)?;
+                    if rules.is_empty() {
+                        rules = read.into_iter().flatten().collect();
+                    }
+                    continue;
                 }
-            }
+            };
+            each(list, &path, |value, path| shape.check(value, path))?;
         }
     }
     Ok(rules)
+}
+
+impl Shape {
+    fn check(&self, value: &Value, path: &str) -> Result<(), ScopeError> {
+        let keys: Vec<&str> = self.rules.iter().map(|(key, _)| *key).chain(["exclude"]).collect();
+        for (key, value) in object(value, path, &keys)? {
+            let path = format!("{path}/{key}");
+            if key == "exclude" {
+                each(array(value, &path)?, &path, |value, path| names(value, path, self.exclusions))?;
+            } else {
+                only_texts(value, &path, key, self.rules)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks an object of lists of `{member: text}`.
+fn names(value: &Value, path: &str, lists: &[(&str, &str)]) -> Result<(), ScopeError> {
+    let keys: Vec<&str> = lists.iter().map(|(key, _)| *key).collect();
+    for (key, value) in object(value, path, &keys)? {
+        only_texts(value, &format!("{path}/{key}"), key, lists)?;
+    }
+    Ok(())
+}
+
+/// Checks one such list.
+fn only_texts(value: &Value, path: &str, key: &str, lists: &[(&str, &str)]) -> Result<(), ScopeError> {
+    let member = lists.iter().find(|(name, _)| *name == key).map_or("name", |(_, member)| *member);
+    each(array(value, path)?, path, |value, path| only_text(value, path, member).map(drop))?;
+    Ok(())
 }
 
 /// A rule; nothing for `{}`. Of several keys the first in this order counts, though all must be right.

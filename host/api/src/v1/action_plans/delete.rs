@@ -1,6 +1,7 @@
 //! `DELETE /v1/action_plans/{action_plan}`.
 
 use axum::http::StatusCode;
+use watcher_bus::Event;
 use watcher_domain::ActionPlanEvent;
 use watcher_store::action_plan;
 
@@ -24,11 +25,12 @@ pub(crate) async fn delete(context: Context, ident: Ident, arguments: Arguments)
     let mut tx = context.api.store.begin().await?;
     let plan = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
     context.enforce_on(Rule::ActionPlanDelete, &*plan)?;
-    plan.state.after(ActionPlanEvent::Delete).map_err(|_| Invalid::Delete(plan.state.as_str()))?;
+    let state = plan.state.after(ActionPlanEvent::Delete).map_err(|_| Invalid::Delete(plan.state.as_str()))?;
     if !action_plan::soft_delete(&mut tx, plan.id, context.api.clock.now()).await? {
         return Err(Conflict::Changed("action plan").into());
     }
     tx.commit().await?;
     tracing::info!(action_plan.id = %plan.id, "action plan {} deleted", plan.id);
+    context.api.bus.publish(Event::ActionPlan { action_plan_id: plan.id, old: Some(plan.state), state });
     Ok(StatusCode::NO_CONTENT)
 }

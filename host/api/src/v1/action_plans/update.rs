@@ -25,7 +25,9 @@ const LIMITS: Limits =
 
 fn refuse_unknown_state(operation: &Operation) -> Option<String> {
     let state = operation.value.as_ref().filter(|_| operation.path == "/state")?;
-    let known = state.is_null() || state.as_str().is_some_and(|state| state.parse::<ActionPlanState>().is_ok());
+    // No state is refused as a move, not as a name.
+    let names_one = |state: &str| state.is_empty() || state.parse::<ActionPlanState>().is_ok();
+    let known = state.is_null() || state.as_str().is_some_and(names_one);
     (!known).then(|| format!("Invalid state: {}", text::plain(state)))
 }
 
@@ -76,10 +78,11 @@ const fn may_become(from: ActionPlanState, to: ActionPlanState) -> bool {
 fn read(plan: &Stored<ActionPlan>, operations: &[Operation]) -> Result<ActionPlanState, Invalid> {
     let before = document(plan);
     let patched = Patched(patch::apply(before.clone(), operations)?);
-    let given = patched.0.get("state").cloned().unwrap_or_default();
-    let state = given.as_str().and_then(|state| state.parse().ok()).filter(|to| may_become(plan.state, *to));
-    let state = state.ok_or_else(|| {
-        let reason = format!("State transition not allowed: ({} -> {})", plan.state, text::plain(&given));
+    let given = patched.0.get("state");
+    let state = given.and_then(Value::as_str).and_then(|state| state.parse().ok());
+    let state = state.filter(|to| may_become(plan.state, *to)).ok_or_else(|| {
+        let given = given.map_or_else(|| "Unset".to_owned(), text::plain);
+        let reason = format!("State transition not allowed: ({} -> {given})", plan.state);
         patch::refused(operations, reason)
     })?;
     match before.iter().find(|(name, value)| *name != "state" && patched.0.get(*name) != Some(value)) {

@@ -32,7 +32,9 @@ const SKIPPED: &str = "Action skipped by user.";
 
 fn refuse_unknown_state(operation: &Operation) -> Option<String> {
     let state = operation.value.as_ref().filter(|_| operation.path == "/state")?;
-    let known = state.as_str().is_some_and(|state| state.parse::<ActionState>().is_ok());
+    // No state is refused as a move, not as a name.
+    let names_one = |state: &str| state.is_empty() || state.parse::<ActionState>().is_ok();
+    let known = state.is_null() || state.as_str().is_some_and(names_one);
     (!known).then(|| format!("Invalid state: {}", text::plain(state)))
 }
 
@@ -96,7 +98,7 @@ fn document(action: &Action) -> Map<String, Value> {
 
 /// Whether the patch skips the action; no other move is made by hand.
 fn skips(before: &Action, patched: &Patched) -> Result<bool, ApiError> {
-    let state = patched.required_text("state")?;
+    let state = patched.text("state")?.unwrap_or_else(|| "None".to_owned());
     match before.state {
         from if state == from.as_str() => Ok(false),
         ActionState::Pending if state == ActionState::Skipped.as_str() => Ok(true),

@@ -1,6 +1,7 @@
 //! `DELETE /v1/audits/{audit}`.
 
 use axum::http::StatusCode;
+use watcher_bus::Event;
 use watcher_domain::AuditEvent;
 use watcher_store::audit;
 
@@ -26,11 +27,12 @@ pub(crate) async fn delete(
     let mut tx = context.api.store.begin().await?;
     let audit = find::audit(&mut tx, &context, &ident).await?;
     context.enforce_on(Rule::AuditDelete, &*audit)?;
-    audit.state.after(AuditEvent::Delete).map_err(|_| Invalid::Delete(audit.state.as_str()))?;
+    let state = audit.state.after(AuditEvent::Delete).map_err(|_| Invalid::Delete(audit.state.as_str()))?;
     if !audit::soft_delete(&mut tx, audit.id, context.api.clock.now()).await? {
         return Err(Conflict::Changed("audit").into());
     }
     tx.commit().await?;
     tracing::info!(audit.id = %audit.id, "audit {} deleted", audit.id);
+    context.api.bus.publish(Event::Audit { audit_id: audit.id, old: Some(audit.state), state });
     Ok(StatusCode::NO_CONTENT)
 }

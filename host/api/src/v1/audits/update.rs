@@ -4,7 +4,7 @@ use axum::Json;
 use serde_json::{Map, Value, json};
 use watcher_bus::{Control, Event};
 use watcher_domain::interval::Interval;
-use watcher_domain::{Audit, AuditState, AuditType, GoalId, StrategyId};
+use watcher_domain::{Audit, AuditState, AuditType, GoalId, StrategyId, Timestamp};
 use watcher_store::{Stored, Tx, Visibility, audit, goal, strategy};
 
 use crate::arguments::Arguments;
@@ -159,12 +159,26 @@ async fn read(
         scope: patched.scope(&before.scope)?,
         auto_trigger: patched.boolean("auto_trigger")?,
         force: patched.boolean("force")?,
-        next_run_time: patched.time("next_run_time")?,
+        next_run_time: read_next_run_time(before, document, patched)?,
         hostname: patched.text("hostname")?,
         start_time: patched.time("start_time")?,
         end_time: patched.time("end_time")?,
         ..before.clone()
     })
+}
+
+/// The next run time is the service's: it can be dropped, so that it is worked out anew, and not be set.
+fn read_next_run_time(
+    before: &Audit,
+    document: &Map<String, Value>,
+    patched: &Patched,
+) -> Result<Option<Timestamp>, Invalid> {
+    let name = "next_run_time";
+    match patched.get(name) {
+        None => Ok(None),
+        given if given == document.get(name) => Ok(before.next_run_time),
+        Some(given) => Err(Invalid::wrong_type(name, given, "<class 'datetime.datetime'>")),
+    }
 }
 
 /// What a patch made of one of two members that mean the same; none if it left both alone.
