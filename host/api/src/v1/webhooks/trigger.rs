@@ -17,7 +17,7 @@ use crate::v1::{Ident, find};
 #[utoipa::path(
     post, path = "/v1/webhooks/{audit}", operation_id = "trigger_audit", tag = "webhooks",
     params(("audit" = String, Path, description = "UUID, name or number"), Headers),
-    request_body = Object,
+    request_body = serde_json::Value,
     responses((status = 202, description = "The audit will run"), ReadProblems, WriteProblems)
 )]
 pub(crate) async fn trigger(
