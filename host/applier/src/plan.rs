@@ -1,14 +1,16 @@
 //! One action plan: claim it, walk its graph, end it.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 
+use futures::FutureExt as _;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::{
-    Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, ProjectId,
-    Timestamp,
+    Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, Panic,
+    ProjectId, Timestamp,
 };
 use watcher_store::{Lease, Tx, Visibility, action, action_plan, plugin, strategy};
 
@@ -33,6 +35,9 @@ pub enum PlanError {
     /// It was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// The service has a bug.
+    #[error("the applier crashed while it carried out the action plan, and its log says why")]
+    Crashed(#[source] Panic),
 }
 
 impl From<watcher_store::Error> for PlanError {
@@ -105,6 +110,32 @@ async fn check_handlers(tx: &mut Tx, plan: &ActionPlan, actions: &[Action]) -> R
     Ok(())
 }
 
+/// Ends the actions of a plan that nobody carries out any more. Nobody knows what came of those that ran, so they are FAILED and not run
+/// again; what has not started is CANCELLED.
+async fn end_actions(
+    tx: &mut Tx,
+    plan: ActionPlanId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), watcher_store::Error> {
+    let lost = format!("{reason}; nobody knows what came of this action: look at its resource");
+    for action in action::list_of_plan(tx, plan).await? {
+        match action.state {
+            ActionState::Ongoing | ActionState::Cancelling => {
+                action::transition(tx, action.id, action.state, ActionState::Failed, Some(&lost), now).await?;
+            }
+            ActionState::Pending
+            | ActionState::Succeeded
+            | ActionState::Failed
+            | ActionState::Cancelled
+            | ActionState::Skipped
+            | ActionState::Deleted => {}
+        }
+    }
+    action::cancel_pending_of_plan(tx, plan, now).await?;
+    Ok(())
+}
+
 impl Applier {
     /// Carries out a plan, if it is PENDING and nobody else takes it first. `stop` is for a plan that somebody cancels; on `shutdown` it is
     /// dropped where it is, and left to whoever buries it.
@@ -116,7 +147,9 @@ impl Applier {
         shutdown: &CancellationToken,
     ) -> Result<(), watcher_store::Error> {
         let Some(claimed) = self.claim(id).await? else { return Ok(()) };
-        let walk = Box::pin(self.walk(&claimed, &stop));
+        let walk = AssertUnwindSafe(Box::pin(self.walk(&claimed, &stop))).catch_unwind();
+        let walk =
+            walk.map(|walked| walked.unwrap_or_else(|panic| Err(PlanError::Crashed(Panic::new(panic.as_ref())))));
         let Some(walked) = shutdown.run_until_cancelled(Box::pin(self.hold(&claimed, &stop, walk))).await else {
             return self.abandon(&claimed).await;
         };
@@ -251,14 +284,14 @@ impl Applier {
         Ok(())
     }
 
-    /// Ends a plan whose walk broke off: what has not started is cancelled, and the plan says why.
+    /// Ends a plan whose walk broke off, and the plan says why.
     async fn give_up(&self, claimed: &Claimed, error: &PlanError) -> Result<(), watcher_store::Error> {
         let id = claimed.plan.id;
         tracing::error!(action_plan.id = %id, error = error as &dyn std::error::Error, "action plan {id} failed");
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        action::cancel_pending_of_plan(&mut tx, id, now).await?;
         let message = error.to_string();
+        end_actions(&mut tx, id, &message, now).await?;
         if action_plan::finish(&mut tx, id, claimed.term, ActionPlanState::Failed, Some(&message), now).await? {
             tx.commit().await?;
             self.plan_event(id, ActionPlanState::Ongoing, ActionPlanState::Failed);
@@ -266,7 +299,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Ends a plan whose applier is gone. Nobody knows what came of the actions that ran, so they are FAILED and not run again.
+    /// Ends a plan whose applier is gone.
     pub(crate) async fn bury(&self, id: ActionPlanId) -> Result<(), watcher_store::Error> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -279,21 +312,7 @@ impl Applier {
             return Ok(());
         }
         action_plan::set_status_message(&mut tx, id, &reason, now).await?;
-        let lost = format!("{reason}; nobody knows what came of this action: look at its resource");
-        for action in action::list_of_plan(&mut tx, id).await? {
-            match action.state {
-                ActionState::Ongoing | ActionState::Cancelling => {
-                    action::transition(&mut tx, action.id, action.state, ActionState::Failed, Some(&lost), now).await?;
-                }
-                ActionState::Pending
-                | ActionState::Succeeded
-                | ActionState::Failed
-                | ActionState::Cancelled
-                | ActionState::Skipped
-                | ActionState::Deleted => {}
-            }
-        }
-        action::cancel_pending_of_plan(&mut tx, id, now).await?;
+        end_actions(&mut tx, id, &reason, now).await?;
         tx.commit().await?;
         tracing::error!(action_plan.id = %id, "action plan {id} failed: {reason}");
         self.plan_event(id, from, to);

@@ -1,8 +1,10 @@
 //! Finds action plans to carry out: by message, and by sweep for messages that were lost.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watcher_bus::{Control, Received, Role, Work};
@@ -15,11 +17,26 @@ use crate::Applier;
 /// How many due plans one sweep takes up; the rest is left to the next.
 const SWEEP_LIMIT: u32 = 100;
 
+/// The plans that wait or run here, and what stops each.
+type Running = Arc<Mutex<HashMap<ActionPlanId, CancellationToken>>>;
+
+/// The place of one plan among them, given up however its task ends.
+struct Place {
+    running: Running,
+    id: ActionPlanId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
 /// An applier at work.
 pub struct Service {
     applier: Arc<Applier>,
     permits: Arc<FairPermits>,
-    running: Arc<Mutex<HashMap<ActionPlanId, CancellationToken>>>,
+    running: Running,
     tasks: TaskTracker,
 }
 
@@ -92,24 +109,24 @@ impl Service {
             }
             running.insert(id, stop.clone());
         }
-        let (applier, permits, running) =
-            (Arc::clone(&self.applier), Arc::clone(&self.permits), Arc::clone(&self.running));
-        let shutdown = shutdown.clone();
+        let place = Place { running: Arc::clone(&self.running), id };
+        let (applier, permits, shutdown) = (Arc::clone(&self.applier), Arc::clone(&self.permits), shutdown.clone());
         self.tasks.spawn(async move {
-            let permit = async { Ok(permits.acquire(applier.owner_of(id).await?).await) };
-            let ran = match shutdown.run_until_cancelled(permit).await {
-                Some(Ok(_permit)) => Box::pin(applier.run_plan(id, stop, &shutdown)).await,
-                Some(Err(error)) => Err(error),
-                None => Ok(()),
+            let _place = place;
+            let run = async {
+                let permit = async { Ok(permits.acquire(applier.owner_of(id).await?).await) };
+                match shutdown.run_until_cancelled(permit).await {
+                    Some(Ok(_permit)) => Box::pin(applier.run_plan(id, stop, &shutdown)).await,
+                    Some(Err(error)) => Err(error),
+                    None => Ok(()),
+                }
             };
-            if let Err(error) = ran {
-                tracing::error!(
-                    action_plan.id = %id,
-                    error = &error as &dyn std::error::Error,
-                    "action plan {id} could not be carried out"
-                );
+            match AssertUnwindSafe(run).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => report(id, &error),
+                // Its lease lapses, and a sweep ends it.
+                Err(panic) => report(id, &watcher_domain::Panic::new(panic.as_ref())),
             }
-            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
     }
 
@@ -118,4 +135,8 @@ impl Service {
             token.cancel();
         }
     }
+}
+
+fn report(id: ActionPlanId, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(action_plan.id = %id, error, "action plan {id} could not be carried out");
 }

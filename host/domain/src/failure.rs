@@ -1,8 +1,26 @@
 //! Failures that a plugin, the cloud or the service reports as a value.
 
+use std::any::Any;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+/// Most characters that are kept of what a panic says.
+const LONGEST_PANIC: usize = 1000;
+
+/// What a task said when it panicked. For the log: users are told that it happened, and no more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("panicked: {0}")]
+pub struct Panic(String);
+
+impl Panic {
+    /// From what a panic leaves behind.
+    pub fn new(payload: &(dyn Any + Send)) -> Self {
+        let words = payload.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self(words.unwrap_or("without words").chars().take(LONGEST_PANIC).collect())
+    }
+}
 
 /// Who has to act on a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,7 +37,7 @@ pub use audit::{Audit, AuditEvent, AuditState, AuditType};
 pub use audit_template::AuditTemplate;
 pub use clock::{Clock, Ids, SystemClock, SystemIds, Timestamp};
 pub use efficacy::{EfficacyIndicator, GlobalEfficacy, IndicatorSpec};
-pub use failure::{Blame, Failure};
+pub use failure::{Blame, Failure, Panic};
 pub use goal::Goal;
 pub use id::{
     ActionId, ActionPlanId, AuditId, AuditTemplateId, EfficacyIndicatorId, GoalId, PluginId, ProjectId,

@@ -1,8 +1,10 @@
 //! One run of one audit: claim, observe, decide, plan, record.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use sha2::Digest as _;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::{Event, Work};
@@ -68,7 +70,11 @@ impl Engine {
     #[tracing::instrument(name = "audit.run", skip_all, fields(audit.id = %id))]
     pub async fn run_audit(&self, id: AuditId, interrupt: &CancellationToken) -> Result<(), watcher_store::Error> {
         let Some(claimed) = self.claim(id).await? else { return Ok(()) };
-        let run = lease::hold(self.options.lease, Box::pin(self.recommend(&claimed)), || self.renew(&claimed));
+        let work = AssertUnwindSafe(Box::pin(self.recommend(&claimed))).catch_unwind();
+        let work = work.map(|ended| {
+            ended.unwrap_or_else(|panic| Err(AuditError::Crashed(watcher_domain::Panic::new(panic.as_ref()))))
+        });
+        let run = lease::hold(self.options.lease, work, || self.renew(&claimed));
         let Some(ended) = interrupt.run_until_cancelled(Box::pin(run)).await else {
             return self.give_back(&claimed).await;
         };

@@ -1,6 +1,7 @@
 //! Why an audit failed, in words for whoever asked for it.
 
 use watcher_cluster::ScopeError;
+use watcher_domain::Panic;
 use watcher_domain::ports::{CollectError, Fault, GuardError, RunError};
 use watcher_domain::schema::{InvalidSchema, Misfit};
 
@@ -117,6 +118,9 @@ pub enum AuditError {
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] watcher_store::Error),
+    /// The service has a bug.
+    #[error("the decision engine crashed while it ran the audit, and its log says why")]
+    Crashed(#[source] Panic),
 }
 
 impl AuditError {
@@ -135,7 +139,8 @@ impl AuditError {
             | Self::Scope(_)
             | Self::EmptyCluster
             | Self::Lost
-            | Self::Store(_) => Fault::Host,
+            | Self::Store(_)
+            | Self::Crashed(_) => Fault::Host,
         }
     }
 }

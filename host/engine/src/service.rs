@@ -1,9 +1,11 @@
 //! Finds audits to run: by message, and by sweep for messages that were lost. Both lead to the same function.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -17,11 +19,26 @@ use crate::Engine;
 /// How many audits wait or run here at once; others are left in the database.
 const MOST_WAITING: usize = 1000;
 
+/// The audits that wait or run here, and what stops each.
+type Running = Arc<Mutex<HashMap<AuditId, CancellationToken>>>;
+
+/// The place of one audit among them, given up however its task ends.
+struct Place {
+    running: Running,
+    id: AuditId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
 /// A decision engine at work.
 pub struct Service {
     engine: Arc<Engine>,
     permits: Arc<FairPermits>,
-    running: Arc<Mutex<HashMap<AuditId, CancellationToken>>>,
+    running: Running,
     ended: Arc<Notify>,
     tasks: TaskTracker,
 }
@@ -91,22 +108,25 @@ impl Service {
             }
             running.insert(id, token.clone());
         }
-        let (engine, permits, running, ended) =
-            (Arc::clone(&self.engine), Arc::clone(&self.permits), Arc::clone(&self.running), Arc::clone(&self.ended));
+        let place = Place { running: Arc::clone(&self.running), id };
+        let (engine, permits, ended) = (Arc::clone(&self.engine), Arc::clone(&self.permits), Arc::clone(&self.ended));
         self.tasks.spawn(async move {
-            let permit = async { Ok(permits.acquire(engine.owner_of(id).await?).await) };
-            let ran = match token.run_until_cancelled(permit).await {
-                Some(Ok(_permit)) => Box::pin(engine.run_audit(id, &token)).await,
-                Some(Err(error)) => Err(error),
-                None => Ok(()),
+            let run = async {
+                let permit = async { Ok(permits.acquire(engine.owner_of(id).await?).await) };
+                match token.run_until_cancelled(permit).await {
+                    Some(Ok(_permit)) => Box::pin(engine.run_audit(id, &token)).await,
+                    Some(Err(error)) => Err(error),
+                    None => Ok(()),
+                }
             };
-            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            let ran = AssertUnwindSafe(run).catch_unwind().await;
+            drop(place);
             match ran {
                 // Its next run may be due already, or others that waited.
-                Ok(()) => ended.notify_one(),
-                Err(error) => {
-                    tracing::error!(audit.id = %id, error = &error as &dyn std::error::Error, "audit {id} could not be run");
-                }
+                Ok(Ok(())) => ended.notify_one(),
+                Ok(Err(error)) => could_not_run(id, &error),
+                // Its lease lapses, and a sweep takes it up again.
+                Err(panic) => could_not_run(id, &watcher_domain::Panic::new(panic.as_ref())),
             }
         });
     }
@@ -116,6 +136,10 @@ impl Service {
             token.cancel();
         }
     }
+}
+
+fn could_not_run(id: AuditId, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(audit.id = %id, error, "audit {id} could not be run");
 }
 
 fn every(period: Duration) -> Interval {

@@ -57,3 +57,29 @@ async fn a_run_that_somebody_stops_is_dropped_and_one_that_is_shut_down_is_given
     assert_eq!(stage.read(other).await.state, AuditState::Pending);
     assert!(stage.plans(stopped).await.is_empty() && stage.plans(other).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_run_that_panics_fails_its_audit_and_the_next_one_runs() {
+    let stage = Stage::set().await;
+    stage.behave(Behaviour::Panic);
+    let shutdown = CancellationToken::new();
+    let service = tokio::spawn(Service::new(Arc::new(stage.another_engine())).run(shutdown.clone()));
+    let mut events = stage.bus.events();
+    for audit_type in [AuditType::Oneshot, AuditType::Continuous] {
+        let crashed = stage.create(audit_type, |_| {}).await;
+        stage.bus.publish(Work::RunAudit { audit_id: crashed });
+        stage.bus.publish(Control::ScheduleChanged);
+        told(&mut events, crashed, AuditState::Failed).await;
+        let message = stage.read(crashed).await.status_message;
+        assert_eq!(
+            message.as_deref(),
+            Some("the decision engine crashed while it ran the audit, and its log says why")
+        );
+    }
+    stage.behave(Behaviour::Recommend);
+    let next = stage.create(AuditType::Oneshot, |_| {}).await;
+    stage.bus.publish(Work::RunAudit { audit_id: next });
+    told(&mut events, next, AuditState::Succeeded).await;
+    shutdown.cancel();
+    service.await.unwrap();
+}

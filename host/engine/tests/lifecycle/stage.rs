@@ -37,6 +37,8 @@ pub(crate) enum Behaviour {
     Take(Duration),
     /// Says that it cannot.
     Fail,
+    /// Has a bug.
+    Panic,
     /// Never ends.
     Hang,
     /// Recommends one action, but meanwhile this happens to the audit.
@@ -63,6 +65,7 @@ impl StrategyRunner for Runner {
             Behaviour::Recommend => {}
             Behaviour::Take(time) => self.clock.advance(time),
             Behaviour::Fail => return Err(RunError::Declared(failure("no way"))),
+            Behaviour::Panic => panic!("a bug"),
             Behaviour::Hang => {
                 self.hangs.notify_one();
                 std::future::pending::<()>().await;
