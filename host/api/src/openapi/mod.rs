@@ -17,7 +17,7 @@ use utoipa::{Modify, OpenApi};
 
 pub(crate) use self::complete::MICROVERSION;
 pub(crate) use self::parts::{
-    Headers, InUseProblems, PageArguments, PatchOperation, ReadProblems, UploadProblems, WriteProblems,
+    Headers, InUseProblems, PageArguments, PatchOperation, ReadProblems, UploadProblems, VersionPath, WriteProblems,
 };
 use self::parts::{Problem, TokenProblem, TokenProblemDetail};
 use crate::text;

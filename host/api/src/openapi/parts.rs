@@ -41,6 +41,17 @@ pub(crate) struct Headers {
     request_id: Option<String>,
 }
 
+/// The path of one version of a plugin.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes what `PluginPath` reads")]
+pub(crate) struct VersionPath {
+    /// UUID
+    plugin: String,
+    /// Number or digest
+    version: String,
+}
+
 /// Query arguments of every list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::openapi::{Headers, InUseProblems, ReadProblems};
+use crate::openapi::{Headers, InUseProblems, ReadProblems, VersionPath};
 use crate::policy::Rule;
 use crate::v1::plugins::PluginPath;
 
@@ -25,11 +25,7 @@ pub(crate) async fn plugin(context: Context, path: PluginPath, arguments: Argume
 /// Deletes a version with its bytes, unless an audit or an action plan needs it.
 #[utoipa::path(
     delete, path = "/v1/plugins/{plugin}/versions/{version}", operation_id = "delete_plugin_version", tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     responses((status = 204, description = "It is deleted"), ReadProblems, InUseProblems)
 )]
 pub(crate) async fn version(context: Context, path: PluginPath, arguments: Arguments) -> Result<StatusCode, ApiError> {

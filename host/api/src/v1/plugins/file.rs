@@ -9,7 +9,7 @@ use watcher_store::plugin;
 use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::openapi::{Headers, ReadProblems};
+use crate::openapi::{Headers, ReadProblems, VersionPath};
 use crate::policy::Rule;
 use crate::v1::plugins::PluginPath;
 
@@ -19,11 +19,7 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 /// The component of a version, byte by byte as it was uploaded.
 #[utoipa::path(
     get, path = "/v1/plugins/{plugin}/versions/{version}/file", operation_id = "download_plugin_version", tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     responses(
         (status = 200, description = "The component", body = String, content_type = "application/wasm",
          headers(

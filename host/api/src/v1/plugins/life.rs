@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
 use crate::context::Context;
 use crate::error::{ApiError, Invalid};
-use crate::openapi::{Headers, ReadProblems, WriteProblems};
+use crate::openapi::{Headers, ReadProblems, VersionPath, WriteProblems};
 use crate::policy::Rule;
 use crate::v1::Detail;
 use crate::v1::plugins::PluginPath;
@@ -33,11 +33,7 @@ pub(crate) struct VersionChange {
 #[utoipa::path(
     post, path = "/v1/plugins/{plugin}/versions/{version}/deactivate", operation_id = "deactivate_plugin_version",
     tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     request_body = Option<VersionChange>,
     responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems)
 )]
@@ -54,11 +50,7 @@ pub(crate) async fn deactivate(
 #[utoipa::path(
     post, path = "/v1/plugins/{plugin}/versions/{version}/reactivate", operation_id = "reactivate_plugin_version",
     tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     request_body = Option<VersionChange>,
     responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems)
 )]
@@ -75,11 +67,7 @@ pub(crate) async fn reactivate(
 #[utoipa::path(
     post, path = "/v1/plugins/{plugin}/versions/{version}/deprecate", operation_id = "deprecate_plugin_version",
     tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     request_body = Option<VersionChange>,
     responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems)
 )]

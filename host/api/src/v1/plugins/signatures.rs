@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::openapi::{Headers, ReadProblems, WriteProblems};
+use crate::openapi::{Headers, ReadProblems, VersionPath, WriteProblems};
 use crate::policy::Rule;
 use crate::v1::plugins::PluginPath;
 
@@ -45,11 +45,7 @@ fn list(signatures: &[watcher_registry::Signature]) -> Json<PluginSignatureList>
 /// The signatures over a version.
 #[utoipa::path(
     get, path = "/v1/plugins/{plugin}/versions/{version}/signatures", operation_id = "list_plugin_signatures", tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     responses((status = 200, description = "The signatures", body = PluginSignatureList), ReadProblems)
 )]
 pub(crate) async fn show(
@@ -68,11 +64,7 @@ pub(crate) async fn show(
 /// Adds a signature to a version; one by the same key takes its place. Whether it counts is asked when one is needed.
 #[utoipa::path(
     post, path = "/v1/plugins/{plugin}/versions/{version}/signatures", operation_id = "sign_plugin", tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     request_body = PluginSignatureView,
     responses((status = 200, description = "The signatures", body = PluginSignatureList), ReadProblems, WriteProblems)
 )]

@@ -6,7 +6,7 @@ use watcher_store::plugin;
 use crate::arguments::{Arguments, Marker};
 use crate::context::Context;
 use crate::error::{ApiError, NotFound};
-use crate::openapi::{Headers, PageArguments, ReadProblems};
+use crate::openapi::{Headers, PageArguments, ReadProblems, VersionPath};
 use crate::policy::Rule;
 use crate::v1::Detail;
 use crate::v1::plugins::PluginPath;
@@ -49,11 +49,7 @@ pub(crate) async fn list(
 /// One version, with the report of its check.
 #[utoipa::path(
     get, path = "/v1/plugins/{plugin}/versions/{version}", operation_id = "show_plugin_version", tag = "plugins",
-    params(
-        ("plugin" = String, Path, description = "UUID"),
-        ("version" = String, Path, description = "Number or digest"),
-        Headers,
-    ),
+    params(VersionPath, Headers),
     responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems)
 )]
 pub(crate) async fn show(
