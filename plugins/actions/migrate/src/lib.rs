@@ -12,7 +12,6 @@ use serde_json::json;
 use watcher_sdk::{Action, ActionDescription, ActionHost, Effect, Failure, Readiness};
 
 use migration::Route;
-use nova::Nova;
 
 /// The action handler.
 #[derive(Debug)]
@@ -130,12 +129,12 @@ impl Action for Migrate {
         parameters: &Parameters,
         configuration: &Configuration,
     ) -> Result<Readiness, Failure> {
-        let (nova, route) = (Nova::new(host, configuration), parameters.route());
+        let (nova, route) = (nova::reach(host, configuration), parameters.route());
         let Some(server) = nova.server(route.instance)? else {
             return Ok(Readiness::Skip(format!("Instance {} not found", route.instance)));
         };
-        if server.host.as_deref() != Some(route.source) {
-            let current = server.host_name();
+        if server.more.host.as_deref() != Some(route.source) {
+            let current = server.more.host_name();
             return Ok(Readiness::Skip(format!(
                 "Instance {} is not running on source node {} (currently on {current})",
                 route.instance, route.source
@@ -146,7 +145,7 @@ impl Action for Migrate {
                 let message = format!("Destination node {destination} is the source node");
                 return Err(Failure::input("destination-is-source", message));
             }
-            let service = nova.compute_service(destination)?.ok_or_else(|| {
+            let service = nova::compute_service(&nova, destination)?.ok_or_else(|| {
                 Failure::cloud("destination-not-found", format!("Destination node {destination} not found"))
             })?;
             if service.status != "enabled" {
@@ -170,7 +169,7 @@ impl Action for Migrate {
     }
 
     fn execute(host: &dyn ActionHost, parameters: &Parameters, configuration: &Configuration) -> Result<(), Failure> {
-        migration::carry_out(&Nova::new(host, configuration), &parameters.route())
+        migration::carry_out(&nova::reach(host, configuration), &parameters.route())
     }
 
     fn post_condition(
@@ -178,22 +177,22 @@ impl Action for Migrate {
         parameters: &Parameters,
         configuration: &Configuration,
     ) -> Result<(), Failure> {
-        let (nova, route) = (Nova::new(host, configuration), parameters.route());
+        let (nova, route) = (nova::reach(host, configuration), parameters.route());
         let server = nova.server(route.instance)?.ok_or_else(|| nova::gone(route.instance))?;
         if route.is_arrived(&server) {
             return Ok(());
         }
-        let message = format!("{route} had no effect: the instance is on {}", server.host_name());
+        let message = format!("{route} had no effect: the instance is on {}", server.more.host_name());
         Err(Failure::cloud("no-effect", message))
     }
 
     fn revert(host: &dyn ActionHost, parameters: &Parameters, configuration: &Configuration) -> Result<(), Failure> {
-        undo::bring_back(&Nova::new(host, configuration), &parameters.route())
+        undo::bring_back(&nova::reach(host, configuration), &parameters.route())
     }
 
     fn abort(host: &dyn ActionHost, parameters: &Parameters, configuration: &Configuration) -> Result<bool, Failure> {
         match parameters.migration_type {
-            MigrationType::Live => undo::stop(&Nova::new(host, configuration), &parameters.route()),
+            MigrationType::Live => undo::stop(&nova::reach(host, configuration), &parameters.route()),
             // Nova cannot stop a cold migration.
             MigrationType::Cold => Ok(false),
         }

@@ -40,8 +40,8 @@ impl Route<'_> {
     /// Whether the instance is where it should go.
     pub(crate) fn is_arrived(&self, server: &Server) -> bool {
         match self.destination {
-            Some(destination) => server.host.as_deref() == Some(destination),
-            None => server.host.as_deref().is_some_and(|host| host != self.source),
+            Some(destination) => server.more.host.as_deref() == Some(destination),
+            None => server.more.host.as_deref().is_some_and(|host| host != self.source),
         }
     }
 
@@ -158,7 +158,7 @@ impl Attempt<'_> {
             format!(
                 "{} did not end in time: the instance is on {}, status {}, task state {task}",
                 self.route,
-                server.host_name(),
+                server.more.host_name(),
                 server.status
             ),
         )
@@ -179,7 +179,7 @@ impl Attempt<'_> {
         }
         // The instance was read before its migrations, and one may have ended in between.
         let again = self.watch(poll)?;
-        if again.is_idle() && again.host == server.host && again.status == server.status {
+        if again.is_idle() && again.more.host == server.more.host && again.status == server.status {
             return Err(self.failure(latest.as_ref(), &again));
         }
         if poll.wait(self.nova.host)? { Ok(()) } else { Err(self.timed_out(&again)) }
@@ -208,7 +208,7 @@ impl Attempt<'_> {
                 match (server.status.as_str(), self.route.is_arrived(&server)) {
                     ("VERIFY_RESIZE", true) => return self.confirm(),
                     ("VERIFY_RESIZE", false) => {
-                        let reason = format!("the instance waits for confirmation on {}", server.host_name());
+                        let reason = format!("the instance waits for confirmation on {}", server.more.host_name());
                         return Err(self.route.failed(&reason));
                     }
                     (status, true) if status != "ERROR" => {

@@ -1,50 +1,33 @@
-//! What this handler asks of Nova, and what it reads out of the answers.
+//! What this handler asks of Nova besides, and what it reads out of the answers.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use watcher_sdk::patience::{read, write};
-use watcher_sdk::{ActionHost, Failure, Poll, Request, Response, Retries, Sent};
+use watcher_sdk::{ActionHost, Failure, Sent};
+
+pub(crate) use shared_nova::{Migration, gone, refused};
+use shared_nova::{Migrations, Patience};
 
 use crate::Configuration;
 
 /// A cold migration can be given a host since 2.56.
 const MICROVERSION: &str = "2.56";
 
-/// An instance.
+/// Nova, as this handler asks it.
+pub(crate) type Nova<'a> = shared_nova::Nova<'a, Place>;
+
+/// An instance, and where it is.
+pub(crate) type Server = shared_nova::Server<Place>;
+
+/// Where an instance is.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Server {
-    /// `ACTIVE`, `SHUTOFF`, `VERIFY_RESIZE`, `ERROR`, …
-    pub(crate) status: String,
+pub(crate) struct Place {
     #[serde(rename = "OS-EXT-SRV-ATTR:host", default)]
     pub(crate) host: Option<String>,
-    /// What Nova is doing with it; none when it is left alone.
-    #[serde(rename = "OS-EXT-STS:task_state", default)]
-    pub(crate) task_state: Option<String>,
-    #[serde(default)]
-    fault: Option<Fault>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct Fault {
-    #[serde(default)]
-    message: String,
-}
-
-impl Server {
+impl Place {
     /// Its host, in words.
     pub(crate) fn host_name(&self) -> &str {
         self.host.as_deref().unwrap_or("no host")
-    }
-
-    /// Whether Nova is doing nothing with it.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.task_state.is_none()
-    }
-
-    /// What went wrong with it, if Nova says.
-    pub(crate) fn fault(&self) -> Option<&str> {
-        self.fault.as_ref().map(|fault| fault.message.as_str()).filter(|message| !message.is_empty())
     }
 }
 
@@ -59,159 +42,37 @@ pub(crate) struct Service {
     pub(crate) state: String,
 }
 
-/// A migration that Nova remembers.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Migration {
-    /// Unique within a cell only.
-    pub(crate) id: u64,
-    #[serde(default)]
-    pub(crate) status: String,
-    /// Tells migrations of two cells with the same id apart.
-    #[serde(default)]
-    pub(crate) created_at: Option<String>,
-}
-
-impl Migration {
-    /// Whether it ended without moving the instance.
-    pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.status.as_str(), "error" | "failed" | "cancelled" | "reverted")
-    }
-
-    /// Whether it is the same migration.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        self.id == other.id && self.created_at == other.created_at
-    }
-}
-
-#[derive(Deserialize)]
-struct ServerAnswer {
-    server: Server,
-}
-
 #[derive(Deserialize)]
 struct ServicesAnswer {
     services: Vec<Service>,
 }
 
-#[derive(Deserialize)]
-struct MigrationsAnswer {
-    migrations: Vec<Migration>,
-}
-
-/// The failure of an action whose instance has disappeared.
-pub(crate) fn gone(instance: &str) -> Failure {
-    Failure::cloud("instance-not-found", format!("Instance {instance} not found"))
-}
-
-/// The failure of a request that Nova refused.
-pub(crate) fn refused(what: &str, response: &Response) -> Failure {
-    Failure::cloud("refused", format!("Nova refused {what} ({}): {}", response.status, response.error_message()))
-}
-
 /// Nova, asked with the patience that the operator configured.
-pub(crate) struct Nova<'a> {
-    pub(crate) host: &'a dyn ActionHost,
-    retries: Retries,
-    interval_ms: u64,
-    budget_ms: u64,
+pub(crate) fn reach<'a>(host: &'a dyn ActionHost, configuration: &Configuration) -> Nova<'a> {
+    let patience = Patience {
+        interval_s: configuration.migration_interval_s,
+        max_retries: configuration.migration_max_retries,
+        http_retries: configuration.http_retries,
+        http_retry_interval_s: configuration.http_retry_interval_s,
+    };
+    Nova::new(host, MICROVERSION, &patience)
 }
 
-impl<'a> Nova<'a> {
-    pub(crate) fn new(host: &'a dyn ActionHost, configuration: &Configuration) -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the schema bounds it")]
-        let ms = |seconds: f64| (seconds * 1000.0) as u64;
-        let interval_ms = ms(configuration.migration_interval_s);
-        Self {
-            host,
-            retries: Retries {
-                count: configuration.http_retries,
-                interval_ms: ms(configuration.http_retry_interval_s),
-            },
-            interval_ms,
-            budget_ms: interval_ms.saturating_mul(configuration.migration_max_retries.into()),
-        }
-    }
+/// The compute service of a host.
+pub(crate) fn compute_service(nova: &Nova<'_>, name: &str) -> Result<Option<Service>, Failure> {
+    let request = nova.request("GET", "/os-services").query("binary", "nova-compute").query("host", name);
+    let answer = nova.get::<ServicesAnswer>(&request, "list of compute services")?;
+    Ok(answer.and_then(|answer| answer.services.into_iter().find(|service| service.host == name)))
+}
 
-    /// Waiting for a migration.
-    pub(crate) fn poll(&self) -> Poll {
-        Poll::new(self.interval_ms, self.budget_ms)
-    }
+/// The live migration of an instance that is in progress.
+pub(crate) fn live_migration(nova: &Nova<'_>, instance: &str) -> Result<Option<Migration>, Failure> {
+    let request = nova.request("GET", format!("/servers/{instance}/migrations"));
+    let answer = nova.get::<Migrations>(&request, "list of migrations")?;
+    Ok(answer.and_then(|answer| answer.migrations.into_iter().next()))
+}
 
-    /// Waiting for the first sign of something that Nova was just asked to do.
-    pub(crate) fn short_poll(&self) -> Poll {
-        Poll::new(self.interval_ms, 3000)
-    }
-
-    fn get<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<Option<T>, Failure> {
-        let response = read(self.host, request, self.retries)?;
-        match response.status {
-            200..300 => serde_json::from_str(&response.body).map(Some).map_err(|error| {
-                Failure::cloud("unexpected-answer", format!("Nova answered something that is no {what}: {error}"))
-            }),
-            404 => Ok(None),
-            429 | 500.. => Err(refused(&format!("to show the {what}"), &response).retryable()),
-            _ => Err(refused(&format!("to show the {what}"), &response)),
-        }
-    }
-
-    /// The instance; none if there is no such instance.
-    pub(crate) fn server(&self, instance: &str) -> Result<Option<Server>, Failure> {
-        let request = Request::new("compute", "GET", format!("/servers/{instance}")).microversion(MICROVERSION);
-        Ok(self.get::<ServerAnswer>(&request, "instance")?.map(|answer| answer.server))
-    }
-
-    /// The instance, while something is waited for: what moves goes on moving when Nova is away for a while, so no answer is no news
-    /// until the time of `poll` is used up.
-    pub(crate) fn watch(&self, instance: &str, poll: &mut Poll) -> Result<Option<Server>, Failure> {
-        loop {
-            match self.server(instance) {
-                Err(failure) if failure.retryable => {
-                    if !poll.wait(self.host)? {
-                        return Err(failure);
-                    }
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// The compute service of a host.
-    pub(crate) fn compute_service(&self, name: &str) -> Result<Option<Service>, Failure> {
-        let request = Request::new("compute", "GET", "/os-services")
-            .query("binary", "nova-compute")
-            .query("host", name)
-            .microversion(MICROVERSION);
-        let answer = self.get::<ServicesAnswer>(&request, "list of compute services")?;
-        Ok(answer.and_then(|answer| answer.services.into_iter().find(|service| service.host == name)))
-    }
-
-    /// All migrations of an instance, past ones too.
-    pub(crate) fn migrations(&self, instance: &str) -> Result<Vec<Migration>, Failure> {
-        let request = Request::new("compute", "GET", "/os-migrations")
-            .query("instance_uuid", instance)
-            .microversion(MICROVERSION);
-        let answer = self.get::<MigrationsAnswer>(&request, "list of migrations")?;
-        Ok(answer.map(|answer| answer.migrations).unwrap_or_default())
-    }
-
-    /// The live migration of an instance that is in progress.
-    pub(crate) fn live_migration(&self, instance: &str) -> Result<Option<Migration>, Failure> {
-        let path = format!("/servers/{instance}/migrations");
-        let request = Request::new("compute", "GET", path).microversion(MICROVERSION);
-        let answer = self.get::<MigrationsAnswer>(&request, "list of migrations")?;
-        Ok(answer.and_then(|answer| answer.migrations.into_iter().next()))
-    }
-
-    /// Asks for an action on an instance.
-    pub(crate) fn act(&self, instance: &str, action: Value) -> Result<Sent, Failure> {
-        let path = format!("/servers/{instance}/action");
-        let request = Request::new("compute", "POST", path).json(action).microversion(MICROVERSION);
-        write(self.host, &request, self.retries)
-    }
-
-    /// Asks for the end of a live migration.
-    pub(crate) fn abort(&self, instance: &str, migration: u64) -> Result<Sent, Failure> {
-        let path = format!("/servers/{instance}/migrations/{migration}");
-        write(self.host, &Request::new("compute", "DELETE", path).microversion(MICROVERSION), self.retries)
-    }
+/// Asks for the end of a live migration.
+pub(crate) fn abort(nova: &Nova<'_>, instance: &str, migration: u64) -> Result<Sent, Failure> {
+    nova.send(&nova.request("DELETE", format!("/servers/{instance}/migrations/{migration}")))
 }

@@ -21,11 +21,11 @@ fn the_effect_is_the_move() {
 #[test]
 fn the_source_is_no_destination() {
     let there = Parameters { destination_node: Some(SOURCE.to_owned()), ..parameters(MigrationType::Live) };
-    let nova = Nova::new();
+    let nova = Nova::default();
     let check = || Migrate::pre_condition(&nova.cloud(), &there, &configuration());
     assert_eq!(check().unwrap_err().code, "destination-is-source");
     // An instance that is elsewhere is skipped all the same.
-    nova.edit(|state| state.host = "node_9");
+    nova.edit(|state| state.own.host = "node_9");
     assert!(matches!(check().unwrap(), Readiness::Skip(_)));
 }
 
@@ -35,7 +35,7 @@ fn check(nova: &Nova, kind: MigrationType) -> Result<Readiness, Failure> {
 
 #[test]
 fn an_active_instance_on_its_source_is_ready() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     assert_eq!(check(&nova, MigrationType::Live).unwrap(), Readiness::Ready);
     nova.edit(|state| state.status = "SHUTOFF");
     assert_eq!(check(&nova, MigrationType::Cold).unwrap(), Readiness::Ready);
@@ -43,8 +43,8 @@ fn an_active_instance_on_its_source_is_ready() {
 
 #[test]
 fn an_instance_that_is_gone_or_elsewhere_is_skipped() {
-    let nova = Nova::new();
-    nova.edit(|state| state.host = "node_9");
+    let nova = Nova::default();
+    nova.edit(|state| state.own.host = "node_9");
     let reason = format!("Instance {} is not running on source node {SOURCE} (currently on node_9)", fake::INSTANCE);
     assert_eq!(check(&nova, MigrationType::Live).unwrap(), Readiness::Skip(reason));
     nova.edit(|state| state.is_gone = true);
@@ -55,8 +55,8 @@ fn an_instance_that_is_gone_or_elsewhere_is_skipped() {
 #[test]
 fn a_destination_must_be_there_and_take_instances() {
     let message = |service| {
-        let nova = Nova::new();
-        nova.edit(|state| state.destination = service);
+        let nova = Nova::default();
+        nova.edit(|state| state.own.destination = service);
         check(&nova, MigrationType::Live).unwrap_err().message
     };
     assert_eq!(message(None), "Destination node node_2 not found");
@@ -66,7 +66,7 @@ fn a_destination_must_be_there_and_take_instances() {
 
 #[test]
 fn only_an_active_instance_is_moved_live() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     nova.edit(|state| state.status = "PAUSED");
     let failure = check(&nova, MigrationType::Live).unwrap_err();
     assert!(failure.message.ends_with("to be in ACTIVE status (current status: PAUSED)"), "{failure}");
@@ -74,15 +74,15 @@ fn only_an_active_instance_is_moved_live() {
 
 #[test]
 fn the_post_condition_is_that_the_instance_is_there() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     let look = |parameters: &Parameters| Migrate::post_condition(&nova.cloud(), parameters, &configuration());
     let failure = look(&parameters(MigrationType::Live)).unwrap_err();
     assert!(failure.message.ends_with("had no effect: the instance is on node_1"), "{failure}");
-    nova.edit(|state| state.host = "node_7");
+    nova.edit(|state| state.own.host = "node_7");
     let anywhere = Parameters { destination_node: None, ..parameters(MigrationType::Live) };
     look(&anywhere).unwrap();
     look(&parameters(MigrationType::Live)).unwrap_err();
-    nova.edit(|state| state.host = DESTINATION);
+    nova.edit(|state| state.own.host = DESTINATION);
     look(&parameters(MigrationType::Live)).unwrap();
 }
 
@@ -107,7 +107,7 @@ fn every_request_is_declared() {
 
 #[test]
 fn reading_survives_a_nova_that_is_away_for_a_moment() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     nova.edit(|state| state.broken_reads = 3);
     assert_eq!(check(&nova, MigrationType::Live).unwrap(), Readiness::Ready);
     nova.edit(|state| state.broken_reads = 99);
@@ -116,10 +116,10 @@ fn reading_survives_a_nova_that_is_away_for_a_moment() {
 
 #[test]
 fn the_request_says_host_and_block_migration() {
-    let nova = Nova::new().on_post(Post::Accept(fake::live_success()));
+    let nova = Nova::default().on_post(Post::Accept(fake::live_success()));
     Migrate::execute(&nova.cloud(), &parameters(MigrationType::Live), &configuration()).unwrap();
     assert_eq!(nova.posts(), [json!({"os-migrateLive": {"host": "node_2", "block_migration": "auto"}})]);
-    let nova = Nova::new().on_post(Post::Accept(fake::cold_success()));
+    let nova = Nova::default().on_post(Post::Accept(fake::cold_success()));
     Migrate::execute(&nova.cloud(), &parameters(MigrationType::Cold), &configuration()).unwrap();
     assert_eq!(nova.posts(), [json!({"migrate": {"host": "node_2"}}), json!({"confirmResize": null})]);
 }

@@ -4,7 +4,7 @@ use watcher_sdk::{Failure, LogLevel, Sent};
 
 use crate::MigrationType;
 use crate::migration::{Route, carry_out, finish_resize};
-use crate::nova::{Nova, Server, gone};
+use crate::nova::{self, Nova, Server, gone};
 
 /// How many half states are left one after another before the attempt is given up.
 const MAX_STEPS: u32 = 6;
@@ -21,7 +21,7 @@ pub(crate) fn bring_back(nova: &Nova<'_>, route: &Route<'_>) -> Result<(), Failu
             wait_reverted(nova, route)?;
             continue;
         }
-        if server.host.as_deref() == Some(route.source) {
+        if server.more.host.as_deref() == Some(route.source) {
             if server.status == "ERROR" {
                 let fault = server.fault().unwrap_or("Nova does not say why");
                 return Err(cannot(route, &format!("the instance is there, but in status ERROR: {fault}")));
@@ -29,9 +29,12 @@ pub(crate) fn bring_back(nova: &Nova<'_>, route: &Route<'_>) -> Result<(), Failu
             return Ok(());
         }
         if !route.is_arrived(&server) {
-            return Err(cannot(route, &format!("the instance is on {}, where nobody sent it", server.host_name())));
+            return Err(cannot(
+                route,
+                &format!("the instance is on {}, where nobody sent it", server.more.host_name()),
+            ));
         }
-        let here = server.host.clone().unwrap_or_default();
+        let here = server.more.host.clone().unwrap_or_default();
         let back = Route {
             instance: route.instance,
             // An instance that does not run cannot be moved live.
@@ -83,8 +86,8 @@ fn wait_reverted(nova: &Nova<'_>, route: &Route<'_>) -> Result<(), Failure> {
 
 /// Asks Nova to stop the live migration in progress. `false`: not taken, because it is too early or too late; ask again.
 fn tell_to_stop(nova: &Nova<'_>, route: &Route<'_>) -> Result<bool, Failure> {
-    let Some(migration) = nova.live_migration(route.instance)? else { return Ok(false) };
-    match nova.abort(route.instance, migration.id)? {
+    let Some(migration) = nova::live_migration(nova, route.instance)? else { return Ok(false) };
+    match nova::abort(nova, route.instance, migration.id)? {
         Sent::Answered(response) if response.is_success() => Ok(true),
         Sent::Answered(response) => {
             let message = format!("Nova did not stop migration {}: {}", migration.id, response.error_message());
@@ -103,7 +106,7 @@ pub(crate) fn stop(nova: &Nova<'_>, route: &Route<'_>) -> Result<bool, Failure> 
     loop {
         let server = nova.watch(route.instance, &mut poll)?.ok_or_else(|| gone(route.instance))?;
         if server.is_idle() {
-            if server.host.as_deref() != Some(route.source) {
+            if server.more.host.as_deref() != Some(route.source) {
                 return Ok(false);
             }
             if has_run {

@@ -10,8 +10,6 @@ use serde::Deserialize;
 use serde_json::json;
 use watcher_sdk::{Action, ActionDescription, ActionHost, Effect, Failure, Readiness};
 
-use nova::Nova;
-
 /// The action handler.
 #[derive(Debug)]
 pub struct Resize;
@@ -98,16 +96,16 @@ impl Action for Resize {
         parameters: &Parameters,
         configuration: &Configuration,
     ) -> Result<Readiness, Failure> {
-        let nova = Nova::new(host, configuration);
+        let nova = nova::reach(host, configuration);
         if nova.server(&parameters.resource_id)?.is_none() {
             return Ok(Readiness::Skip(format!("Instance {} not found", parameters.resource_id)));
         }
-        nova.known_flavor(&parameters.flavor)?;
+        nova::known_flavor(&nova, &parameters.flavor)?;
         Ok(Readiness::Ready)
     }
 
     fn execute(host: &dyn ActionHost, parameters: &Parameters, configuration: &Configuration) -> Result<(), Failure> {
-        resizing::carry_out(&Nova::new(host, configuration), parameters)
+        resizing::carry_out(&nova::reach(host, configuration), parameters)
     }
 
     fn post_condition(
@@ -115,21 +113,21 @@ impl Action for Resize {
         parameters: &Parameters,
         configuration: &Configuration,
     ) -> Result<(), Failure> {
-        let nova = Nova::new(host, configuration);
-        let flavor = nova.known_flavor(&parameters.flavor)?;
+        let nova = nova::reach(host, configuration);
+        let flavor = nova::known_flavor(&nova, &parameters.flavor)?;
         let server = nova.server(&parameters.resource_id)?.ok_or_else(|| nova::gone(&parameters.resource_id))?;
-        if server.flavor.id == flavor {
+        if server.more.flavor.id == flavor {
             return Ok(());
         }
         let message = format!(
             "Resize of instance {} to flavor {} had no effect: it has the flavor with id {}",
-            parameters.resource_id, parameters.flavor, server.flavor.id
+            parameters.resource_id, parameters.flavor, server.more.flavor.id
         );
         Err(Failure::cloud("no-effect", message))
     }
 
     fn revert(host: &dyn ActionHost, parameters: &Parameters, configuration: &Configuration) -> Result<(), Failure> {
-        resizing::bring_back(&Nova::new(host, configuration), parameters)
+        resizing::bring_back(&nova::reach(host, configuration), parameters)
     }
 
     fn describe_effect(parameters: &Parameters) -> Result<Vec<Effect>, Failure> {

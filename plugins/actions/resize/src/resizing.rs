@@ -7,7 +7,7 @@ use serde_json::json;
 use watcher_sdk::{Failure, LogLevel, Poll, Sent};
 
 use crate::Parameters;
-use crate::nova::{Migration, Nova, Server, gone, refused};
+use crate::nova::{self, Migration, Nova, Server, gone, refused};
 
 /// How often a request is sent when nobody knows what became of it.
 const MAX_SENDS: u32 = 3;
@@ -16,8 +16,8 @@ const MAX_SENDS: u32 = 3;
 pub(crate) fn carry_out(nova: &Nova<'_>, parameters: &Parameters) -> Result<(), Failure> {
     let instance = parameters.resource_id.as_str();
     let server = nova.server(instance)?.ok_or_else(|| gone(instance))?;
-    let flavor = nova.known_flavor(&parameters.flavor)?;
-    if server.flavor.id == flavor && server.is_idle() && !server.is_waiting() {
+    let flavor = nova::known_flavor(nova, &parameters.flavor)?;
+    if server.more.flavor.id == flavor && server.is_idle() && !server.is_waiting() {
         let message = format!("Instance {instance} has flavor {} already", parameters.flavor);
         nova.host.log(LogLevel::Info, &message, &[]);
         return Ok(());
@@ -111,12 +111,12 @@ impl Attempt<'_> {
         loop {
             let server = self.watch(&mut poll)?;
             if server.is_idle() {
-                if server.flavor.id == self.flavor && server.status != "ERROR" {
+                if server.more.flavor.id == self.flavor && server.status != "ERROR" {
                     return Ok(());
                 }
                 if server.is_waiting() {
                     let reason =
-                        format!("the instance waits for confirmation with the flavor of id {}", server.flavor.id);
+                        format!("the instance waits for confirmation with the flavor of id {}", server.more.flavor.id);
                     return Err(self.failed(&reason));
                 }
                 self.check_idle(&server, &mut poll, &mut patience)?;
@@ -141,7 +141,7 @@ impl Attempt<'_> {
         }
         // The instance was read before its migrations, and one may have ended in between.
         let again = self.watch(poll)?;
-        if again.is_idle() && again.flavor.id != self.flavor && again.status == server.status {
+        if again.is_idle() && again.more.flavor.id != self.flavor && again.status == server.status {
             return Err(self.failure(latest.as_ref(), &again));
         }
         if again.is_idle() && again.status == "ERROR" {
@@ -243,7 +243,7 @@ pub(crate) fn bring_back(nova: &Nova<'_>, parameters: &Parameters) -> Result<(),
                     server.fault().unwrap_or("Nova does not say why")
                 )));
             }
-            if !is_taken_back && server.flavor.id == nova.known_flavor(&parameters.flavor)? {
+            if !is_taken_back && server.more.flavor.id == nova::known_flavor(nova, &parameters.flavor)? {
                 return Err(cannot("the resize was confirmed"));
             }
             return Ok(());

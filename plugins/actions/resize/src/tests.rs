@@ -20,7 +20,7 @@ fn the_effect_is_the_flavor() {
 
 #[test]
 fn a_flavor_is_known_by_its_id_or_its_name() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     for flavor in ["2", "large", "an id", "x/l & more"] {
         assert_eq!(check(&nova, flavor).unwrap(), Readiness::Ready, "{flavor}");
     }
@@ -32,17 +32,17 @@ fn a_flavor_is_known_by_its_id_or_its_name() {
 
 #[test]
 fn an_instance_that_is_gone_is_skipped() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     nova.edit(|state| state.is_gone = true);
     assert_eq!(check(&nova, "large").unwrap(), Readiness::Skip(format!("Instance {INSTANCE} not found")));
 }
 
 #[test]
 fn the_post_condition_is_that_the_instance_has_the_flavor() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     let look = || Resize::post_condition(&nova.cloud(), &parameters(), &configuration());
     assert_eq!(look().unwrap_err().code, "no-effect");
-    nova.edit(|state| state.flavor = "2");
+    nova.edit(|state| state.own.flavor = "2");
     look().unwrap();
 }
 
@@ -65,7 +65,7 @@ fn every_request_is_declared() {
 
 #[test]
 fn reading_survives_a_nova_that_is_away_for_a_moment() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     nova.edit(|state| state.broken_reads = 3);
     assert_eq!(check(&nova, "large").unwrap(), Readiness::Ready);
     nova.edit(|state| state.broken_reads = 99);

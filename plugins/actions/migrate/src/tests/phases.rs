@@ -13,7 +13,7 @@ fn run(nova: &Nova, kind: MigrationType) -> Result<(), Failure> {
 }
 
 fn live(post: Post) -> (Nova, Result<(), Failure>) {
-    let nova = Nova::new().on_post(post);
+    let nova = Nova::default().on_post(post);
     let outcome = run(&nova, MigrationType::Live);
     (nova, outcome)
 }
@@ -22,29 +22,29 @@ fn live(post: Post) -> (Nova, Result<(), Failure>) {
 fn a_live_migration_is_waited_for() {
     let (nova, outcome) = live(Post::Accept(live_success()));
     outcome.unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 1));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (DESTINATION, 1));
 }
 
 #[test]
 fn a_fast_cloud_is_noticed_fast() {
-    let cloud = Nova::new().on_post(Post::Accept(live_success())).fake();
+    let cloud = Nova::default().on_post(Post::Accept(live_success())).cloud();
     Migrate::execute(&cloud, &parameters(MigrationType::Live), &configuration()).unwrap();
     assert!(cloud.slept_ms() < 500, "{}", cloud.slept_ms());
 }
 
 #[test]
 fn an_instance_that_is_there_already_is_left_alone() {
-    let nova = Nova::new();
-    nova.edit(|state| state.host = DESTINATION);
+    let nova = Nova::default();
+    nova.edit(|state| state.own.host = DESTINATION);
     run(&nova, MigrationType::Live).unwrap();
     assert!(nova.posts().is_empty());
 }
 
 #[test]
 fn without_a_destination_any_other_host_will_do() {
-    let nova = Nova::new().on_post(Post::Accept(vec![live_begins, |state| {
+    let nova = Nova::default().on_post(Post::Accept(vec![live_begins, |state| {
         live_ends(state);
-        state.host = "node_7";
+        state.own.host = "node_7";
     }]));
     let anywhere = Parameters { destination_node: None, ..parameters(MigrationType::Live) };
     Migrate::execute(&nova.cloud(), &anywhere, &configuration()).unwrap();
@@ -83,7 +83,7 @@ fn an_instance_in_error_is_told_with_its_fault() {
 
 #[test]
 fn a_migration_that_never_begins_is_given_up_soon() {
-    let cloud = Nova::new().on_post(Post::Accept(vec![])).fake();
+    let cloud = Nova::default().on_post(Post::Accept(vec![])).cloud();
     let failure = Migrate::execute(&cloud, &parameters(MigrationType::Live), &configuration()).unwrap_err();
     assert!(failure.message.ends_with("Nova did not begin it"), "{failure}");
     assert!(cloud.slept_ms() < 10_000);
@@ -91,7 +91,7 @@ fn a_migration_that_never_begins_is_given_up_soon() {
 
 #[test]
 fn a_stuck_migration_is_given_up_after_the_configured_time() {
-    let cloud = Nova::new().on_post(Post::Accept(vec![live_begins])).fake();
+    let cloud = Nova::default().on_post(Post::Accept(vec![live_begins])).cloud();
     let failure = Migrate::execute(&cloud, &parameters(MigrationType::Live), &configuration()).unwrap_err();
     assert_eq!(failure.code, "migration-timed-out");
     assert!(failure.message.contains("the instance is on node_1, status ACTIVE, task state migrating"), "{failure}");
@@ -101,10 +101,11 @@ fn a_stuck_migration_is_given_up_after_the_configured_time() {
 
 #[test]
 fn a_nova_that_is_away_while_an_instance_moves_is_waited_for() {
-    let nova = Nova::new().on_post(Post::Accept(vec![live_begins, |state| state.broken_reads = 40, |_| (), live_ends]));
+    let nova =
+        Nova::default().on_post(Post::Accept(vec![live_begins, |state| state.broken_reads = 40, |_| (), live_ends]));
     run(&nova, MigrationType::Live).unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 1));
-    let nova = Nova::new().on_post(Post::Accept(vec![live_begins, |state| state.broken_reads = u32::MAX]));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (DESTINATION, 1));
+    let nova = Nova::default().on_post(Post::Accept(vec![live_begins, |state| state.broken_reads = u32::MAX]));
     assert_eq!(run(&nova, MigrationType::Live).unwrap_err().code, "unreachable");
 }
 
@@ -131,7 +132,7 @@ fn a_request_whose_answer_is_lost_is_looked_up_and_not_repeated() {
     for post in [Post::LoseAnswer(live_success()), Post::BadGateway(live_success()), Post::Broken(live_success())] {
         let (nova, outcome) = live(post);
         outcome.unwrap();
-        assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 1));
+        assert_eq!((nova.own(|own| own.host), nova.posts().len()), (DESTINATION, 1));
     }
 }
 
@@ -144,17 +145,18 @@ fn a_migration_that_failed_behind_a_lost_answer_is_told() {
 
 #[test]
 fn a_request_that_never_arrived_is_repeated() {
-    let nova = Nova::new().on_post(Post::LoseRequest).on_post(Post::Unreachable).on_post(Post::Accept(live_success()));
+    let nova =
+        Nova::default().on_post(Post::LoseRequest).on_post(Post::Unreachable).on_post(Post::Accept(live_success()));
     run(&nova, MigrationType::Live).unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 3));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (DESTINATION, 3));
 }
 
 #[test]
 fn a_request_is_not_repeated_for_ever() {
-    let nova = Nova::new().on_post(Post::LoseRequest).on_post(Post::LoseRequest).on_post(Post::LoseRequest);
+    let nova = Nova::default().on_post(Post::LoseRequest).on_post(Post::LoseRequest).on_post(Post::LoseRequest);
     let failure = run(&nova, MigrationType::Live).unwrap_err();
     assert!(failure.message.contains("did not begin: the connection broke"), "{failure}");
-    let mut nova = Nova::new();
+    let mut nova = Nova::default();
     for _ in 0..4 {
         nova = nova.on_post(Post::Unreachable);
     }
@@ -163,26 +165,26 @@ fn a_request_is_not_repeated_for_ever() {
 
 #[test]
 fn a_late_first_request_makes_the_repetition_conflict_and_is_taken_over() {
-    let nova = Nova::new().on_post(Post::LoseRequest).on_post(Post::Conflict(live_success()));
+    let nova = Nova::default().on_post(Post::LoseRequest).on_post(Post::Conflict(live_success()));
     run(&nova, MigrationType::Live).unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 2));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (DESTINATION, 2));
 }
 
 #[test]
 fn a_cold_migration_is_confirmed_and_the_status_is_as_before() {
-    let nova = Nova::new().on_post(Post::Accept(cold_success()));
+    let nova = Nova::default().on_post(Post::Accept(cold_success()));
     run(&nova, MigrationType::Cold).unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (DESTINATION, 2));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (DESTINATION, 2));
 }
 
 #[test]
 fn a_lost_confirmation_is_looked_up() {
-    let nova = Nova::new().on_post(Post::Accept(cold_success())).on_post(Post::LoseAnswer(vec![|state| {
+    let nova = Nova::default().on_post(Post::Accept(cold_success())).on_post(Post::LoseAnswer(vec![|state| {
         state.status = "ACTIVE";
     }]));
     run(&nova, MigrationType::Cold).unwrap();
     assert_eq!(nova.posts().len(), 2);
-    let nova = Nova::new()
+    let nova = Nova::default()
         .on_post(Post::Accept(cold_success()))
         .on_post(Post::LoseRequest)
         .on_post(Post::Accept(vec![|state| state.status = "ACTIVE"]));
@@ -192,7 +194,7 @@ fn a_lost_confirmation_is_looked_up() {
 
 #[test]
 fn a_nova_that_confirms_by_itself_is_fine() {
-    let nova = Nova::new().on_post(Post::Accept(vec![cold_begins, |_| (), |state| {
+    let nova = Nova::default().on_post(Post::Accept(vec![cold_begins, |_| (), |state| {
         cold_verifies(state);
         state.status = "ACTIVE";
         state.latest("confirmed");
@@ -203,7 +205,7 @@ fn a_nova_that_confirms_by_itself_is_fine() {
 
 #[test]
 fn a_cold_migration_that_fails_is_told_with_the_fault() {
-    let nova = Nova::new().on_post(Post::Accept(vec![cold_begins, |_| (), |state| {
+    let nova = Nova::default().on_post(Post::Accept(vec![cold_begins, |_| (), |state| {
         state.status = "ERROR";
         state.task = None;
         state.fault = Some("Resize error: not able to execute ssh command");
@@ -221,7 +223,7 @@ fn a_cold_migration_that_fails_is_told_with_the_fault() {
 
 #[test]
 fn a_cold_migration_that_ends_in_error_on_its_destination_has_failed() {
-    let nova = Nova::new().on_post(Post::Accept(vec![cold_begins, |state| {
+    let nova = Nova::default().on_post(Post::Accept(vec![cold_begins, |state| {
         cold_verifies(state);
         state.status = "ERROR";
     }]));
@@ -230,9 +232,9 @@ fn a_cold_migration_that_ends_in_error_on_its_destination_has_failed() {
 
 #[test]
 fn a_cold_migration_that_went_elsewhere_is_not_confirmed() {
-    let nova = Nova::new().on_post(Post::Accept(vec![cold_begins, |state| {
+    let nova = Nova::default().on_post(Post::Accept(vec![cold_begins, |state| {
         cold_verifies(state);
-        state.host = "node_9";
+        state.own.host = "node_9";
     }]));
     let message = run(&nova, MigrationType::Cold).unwrap_err().message;
     assert!(message.ends_with("the instance waits for confirmation on node_9"), "{message}");
@@ -241,6 +243,6 @@ fn a_cold_migration_that_went_elsewhere_is_not_confirmed() {
 
 #[test]
 fn a_stuck_confirmation_is_given_up() {
-    let nova = Nova::new().on_post(Post::Accept(cold_success())).on_post(Post::Accept(vec![]));
+    let nova = Nova::default().on_post(Post::Accept(cold_success())).on_post(Post::Accept(vec![]));
     assert_eq!(run(&nova, MigrationType::Cold).unwrap_err().code, "migration-timed-out");
 }

@@ -19,7 +19,7 @@ fn abort(nova: &Nova, kind: MigrationType) -> Result<bool, Failure> {
 
 #[test]
 fn an_instance_that_did_not_move_needs_nothing() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     revert(&nova, MigrationType::Live).unwrap();
     revert(&nova, MigrationType::Cold).unwrap();
     nova.edit(|state| state.is_gone = true);
@@ -29,97 +29,98 @@ fn an_instance_that_did_not_move_needs_nothing() {
 
 #[test]
 fn an_instance_that_arrived_is_moved_back() {
-    let nova = Nova::new().on_post(Post::Accept(live_success()));
-    nova.edit(|state| state.host = DESTINATION);
+    let nova = Nova::default().on_post(Post::Accept(live_success()));
+    nova.edit(|state| state.own.host = DESTINATION);
     revert(&nova, MigrationType::Live).unwrap();
-    assert_eq!(nova.host(), SOURCE);
+    assert_eq!(nova.own(|own| own.host), SOURCE);
     assert_eq!(nova.posts(), [json!({"os-migrateLive": {"host": SOURCE, "block_migration": "auto"}})]);
 
-    let nova = Nova::new().on_post(Post::Accept(cold_success()));
-    nova.edit(|state| state.host = DESTINATION);
+    let nova = Nova::default().on_post(Post::Accept(cold_success()));
+    nova.edit(|state| state.own.host = DESTINATION);
     revert(&nova, MigrationType::Cold).unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (SOURCE, 2));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (SOURCE, 2));
 }
 
 #[test]
 fn an_instance_that_was_stopped_meanwhile_is_moved_back_cold() {
-    let nova = Nova::new().on_post(Post::Accept(cold_success())).on_post(Post::Accept(vec![|state| {
+    let nova = Nova::default().on_post(Post::Accept(cold_success())).on_post(Post::Accept(vec![|state| {
         state.status = "SHUTOFF";
     }]));
-    nova.edit(|state| (state.host, state.status) = (DESTINATION, "SHUTOFF"));
+    nova.edit(|state| (state.own.host, state.status) = (DESTINATION, "SHUTOFF"));
     revert(&nova, MigrationType::Live).unwrap();
-    assert_eq!((nova.host(), nova.posts()[0].clone()), (SOURCE, json!({"migrate": {"host": SOURCE}})));
+    assert_eq!((nova.own(|own| own.host), nova.posts()[0].clone()), (SOURCE, json!({"migrate": {"host": SOURCE}})));
 }
 
 #[test]
 fn a_cold_migration_that_waits_for_confirmation_is_reverted() {
     let nova =
-        Nova::new().on_post(Post::Accept(vec![|state| state.task = Some("resize_reverting"), |_| (), |state| {
-            (state.host, state.status, state.task) = (SOURCE, "ACTIVE", None);
+        Nova::default().on_post(Post::Accept(vec![|state| state.task = Some("resize_reverting"), |_| (), |state| {
+            (state.own.host, state.status, state.task) = (SOURCE, "ACTIVE", None);
         }]));
     nova.edit(|state| {
         cold_begins(state);
         cold_verifies(state);
     });
     revert(&nova, MigrationType::Cold).unwrap();
-    assert_eq!((nova.host(), nova.posts()), (SOURCE, vec![json!({"revertResize": null})]));
+    assert_eq!((nova.own(|own| own.host), nova.posts()), (SOURCE, vec![json!({"revertResize": null})]));
 }
 
 #[test]
 fn a_cold_migration_that_runs_is_waited_for_and_then_reverted() {
-    let nova = Nova::new().on_post(Post::LoseAnswer(vec![|state| (state.host, state.status) = (SOURCE, "ACTIVE")]));
+    let nova =
+        Nova::default().on_post(Post::LoseAnswer(vec![|state| (state.own.host, state.status) = (SOURCE, "ACTIVE")]));
     nova.edit(|state| {
         cold_begins(state);
         state.steps = [|_: &mut _| (), cold_verifies].into();
     });
     revert(&nova, MigrationType::Cold).unwrap();
-    assert_eq!((nova.host(), nova.posts()), (SOURCE, vec![json!({"revertResize": null})]));
+    assert_eq!((nova.own(|own| own.host), nova.posts()), (SOURCE, vec![json!({"revertResize": null})]));
 }
 
 #[test]
 fn a_live_migration_that_runs_is_stopped() {
     let nova =
-        Nova::new().on_post(Post::Refuse(400, "state is preparing")).on_post(Post::Accept(vec![|_| (), |state| {
+        Nova::default().on_post(Post::Refuse(400, "state is preparing")).on_post(Post::Accept(vec![|_| (), |state| {
             state.task = None;
             state.latest("cancelled");
         }]));
     nova.edit(live_begins);
     revert(&nova, MigrationType::Live).unwrap();
-    assert_eq!((nova.host(), nova.posts()), (SOURCE, vec![json!("abort"), json!("abort")]));
+    assert_eq!((nova.own(|own| own.host), nova.posts()), (SOURCE, vec![json!("abort"), json!("abort")]));
 }
 
 #[test]
 fn a_live_migration_that_cannot_be_stopped_any_more_is_turned_round() {
-    let nova = Nova::new().on_post(Post::Accept(vec![live_ends])).on_post(Post::Accept(live_success()));
+    let nova = Nova::default().on_post(Post::Accept(vec![live_ends])).on_post(Post::Accept(live_success()));
     nova.edit(live_begins);
     revert(&nova, MigrationType::Live).unwrap();
-    assert_eq!((nova.host(), nova.posts().len()), (SOURCE, 2));
+    assert_eq!((nova.own(|own| own.host), nova.posts().len()), (SOURCE, 2));
 }
 
 #[test]
 fn what_cannot_be_brought_back_is_told() {
     let message = |status, host| {
-        let nova = Nova::new();
-        nova.edit(|state| (state.status, state.host) = (status, host));
+        let nova = Nova::default();
+        nova.edit(|state| (state.status, state.own.host) = (status, host));
         revert(&nova, MigrationType::Live).unwrap_err().message
     };
     assert!(message("ERROR", SOURCE).ends_with("the instance is there, but in status ERROR: Nova does not say why"));
     assert!(message("ACTIVE", "node_9").ends_with("the instance is on node_9, where nobody sent it"));
 
-    let nova = Nova::new();
+    let nova = Nova::default();
     nova.edit(cold_begins);
     assert!(
         revert(&nova, MigrationType::Cold).unwrap_err().message.ends_with("it stays in task state resize_migrating")
     );
 
-    let nova = Nova::new().on_post(Post::Refuse(500, "no"));
-    nova.edit(|state| state.host = DESTINATION);
+    let nova = Nova::default().on_post(Post::Refuse(500, "no"));
+    nova.edit(|state| state.own.host = DESTINATION);
     assert_eq!(revert(&nova, MigrationType::Live).unwrap_err().code, "refused");
 }
 
 #[test]
 fn a_revert_that_never_ends_is_told() {
-    let nova = Nova::new().on_post(Post::Accept(vec![|state| state.task = Some("resize_reverting")]));
+    let nova = Nova::default().on_post(Post::Accept(vec![|state| state.task = Some("resize_reverting")]));
     nova.edit(|state| {
         cold_begins(state);
         cold_verifies(state);
@@ -130,7 +131,7 @@ fn a_revert_that_never_ends_is_told() {
 
 #[test]
 fn a_live_migration_is_aborted_and_the_instance_stays() {
-    let nova = Nova::new().on_post(Post::Accept(vec![|_| (), |state| {
+    let nova = Nova::default().on_post(Post::Accept(vec![|_| (), |state| {
         state.task = None;
         state.latest("cancelled");
     }]));
@@ -141,20 +142,20 @@ fn a_live_migration_is_aborted_and_the_instance_stays() {
 
 #[test]
 fn an_abort_that_came_too_late_lets_the_action_end() {
-    let nova = Nova::new().on_post(Post::Refuse(404, "not in progress"));
+    let nova = Nova::default().on_post(Post::Refuse(404, "not in progress"));
     nova.edit(|state| {
         live_begins(state);
         state.steps = [|_: &mut _| (), live_ends].into();
     });
     assert!(!abort(&nova, MigrationType::Live).unwrap());
-    let nova = Nova::new();
-    nova.edit(|state| state.host = DESTINATION);
+    let nova = Nova::default();
+    nova.edit(|state| state.own.host = DESTINATION);
     assert!(!abort(&nova, MigrationType::Live).unwrap());
 }
 
 #[test]
 fn nothing_to_abort_is_not_aborted() {
-    let nova = Nova::new();
+    let nova = Nova::default();
     assert!(!abort(&nova, MigrationType::Live).unwrap());
     nova.edit(cold_begins);
     assert!(!abort(&nova, MigrationType::Cold).unwrap());
@@ -164,14 +165,14 @@ fn nothing_to_abort_is_not_aborted() {
 
 #[test]
 fn an_aborted_instance_in_error_is_told() {
-    let nova = Nova::new().on_post(Post::Accept(vec![|state| (state.status, state.task) = ("ERROR", None)]));
+    let nova = Nova::default().on_post(Post::Accept(vec![|state| (state.status, state.task) = ("ERROR", None)]));
     nova.edit(live_begins);
     assert_eq!(abort(&nova, MigrationType::Live).unwrap_err().code, "not-reverted");
 }
 
 #[test]
 fn an_abort_without_end_is_not_an_abort() {
-    let nova = Nova::new().on_post(Post::Accept(vec![]));
+    let nova = Nova::default().on_post(Post::Accept(vec![]));
     nova.edit(live_begins);
     assert!(!abort(&nova, MigrationType::Live).unwrap());
 }
