@@ -61,7 +61,7 @@ pub(crate) fn api(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     let fuzz = workspace.root.join("tests/fuzz");
     let python = python::environment(workspace, "fuzz", &fuzz.join("requirements.txt"))?;
     guests::build(workspace, &[])?;
-    let demo = demo::start(workspace, &services, &launch::service(workspace)?)?;
+    let demo = demo::start(workspace, &services, &launch::service(workspace)?, demo::SMALL)?;
     let mut command = python::script(&python);
     command.arg(fuzz.join("run.py")).args(arguments).envs(demo.environment).current_dir(&workspace.target);
     process::run_openly(&mut command)

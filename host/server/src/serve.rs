@@ -249,7 +249,7 @@ fn hostname(config: &Config) -> String {
 }
 
 /// Waits for SIGTERM or an interrupt.
-async fn stopped() -> anyhow::Result<()> {
+pub(crate) async fn stopped() -> anyhow::Result<()> {
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("cannot wait for signals")?;
     tokio::select! {

@@ -5,41 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod author;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// A program in a folder, with the environment of an author on whose machine all dependencies are.
-fn program(name: &str, folder: &Path) -> Command {
-    let mut command = Command::new(name);
-    command
-        .current_dir(folder)
-        .env("WATCHER_PLUGINS_DIR", root().join("target/plugins"))
-        .env("CARGO_TARGET_DIR", root().join("target/authors"))
-        .env("CARGO_NET_OFFLINE", "true")
-        .env_remove("WATCHER_SDK");
-    command
-}
+use author::{folder, program, root, shell, text, tutorial};
 
 fn watcher_host(folder: &Path, arguments: &[&str]) -> Output {
     program(env!("CARGO_BIN_EXE_watcher-host"), folder).args(arguments).output().unwrap()
-}
-
-/// An empty folder of one test.
-fn folder(test: &str) -> PathBuf {
-    let folder = root().join("target/authors/projects").join(test);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Runs a command that must work, and gives what it printed.
@@ -192,21 +166,10 @@ fn what_is_no_project_cannot_be_built() {
     assert!(build().contains("does the crate call the SDK's export macro?"));
 }
 
-/// The commands of the tutorial between two headings, as somebody would copy them.
-fn tutorial(from: &str, to: &str) -> String {
-    let text = std::fs::read_to_string(root().join("docs/plugins/tutorial.md")).unwrap();
-    let part = text.split_once(from).unwrap().1.split_once(to).unwrap().0;
-    let blocks = part.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
-    blocks.collect()
-}
-
 #[test]
 fn the_tutorial_can_be_followed_word_by_word_until_it_needs_a_service() {
     let folder = folder("tutorial");
-    let programs = Path::new(env!("CARGO_BIN_EXE_watcher-host")).parent().unwrap();
-    let path = format!("{}:{}", programs.display(), watcher_server::config::variable("PATH").unwrap());
-    let followed =
-        program("sh", &folder).args(["-ec", &tutorial("## 1. ", "## 4. ")]).env("PATH", path).output().unwrap();
+    let followed = shell(&folder, &tutorial("## 1. ", "## 4. ").concat()).output().unwrap();
     let said = text(&followed);
     assert!(followed.status.success(), "{said}");
     for expected in

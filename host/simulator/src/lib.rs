@@ -44,6 +44,7 @@ mod server;
 pub use clock::{Clock, ManualClock, TokioClock};
 pub use error::SimulatorError;
 pub use faults::{Fault, FaultEffect, FaultOptions, FaultParseError, ServiceName};
+pub use keystone::{ALICE, BOB, Member};
 pub use options::{Endpoints, SimulatorOptions};
 pub use server::{RunningSimulator, Simulator};
 pub use watcher_cluster::{GenerateOptions, generate};

@@ -16,9 +16,13 @@ pub(crate) fn environment(workspace: &Workspace) -> Result<PathBuf> {
 pub(crate) fn run(workspace: &Workspace, services: &Services, program: &Path) -> Result<()> {
     let tests = folder(workspace);
     let python = environment(workspace)?;
-    let demo = demo::start(workspace, services, program)?;
+    // The cluster that readers of the tutorial have.
+    let demo = demo::start(workspace, services, program, &[])?;
     let mut command = python::script(&python);
     command.args(["-m", "unittest", "discover", "--verbose", "--start-directory"]).arg(&tests).envs(demo.environment);
+    // One of them builds a plugin, where the tests of authors build theirs.
+    command.env("WATCHER_HOST", program).env("CARGO_TARGET_DIR", workspace.target.join("authors"));
+    command.env("WATCHER_PLUGINS_DIR", workspace.plugins());
     process::run_openly(&mut command)
         .with_context(|| format!("the stock clients found a difference; see {}", demo.log.display()))
 }

@@ -22,15 +22,18 @@ pub(crate) struct Demo {
     pub(crate) log: PathBuf,
 }
 
-/// Starts the demo; its guests are there already.
-pub(crate) fn start(workspace: &Workspace, services: &Services, program: &Path) -> Result<Demo> {
+/// A cluster that is quickly simulated.
+pub(crate) const SMALL: &[&str] = &["--hosts", "6", "--instances", "24"];
+
+/// Starts the demo with more options, as for its cluster; its guests are there already.
+pub(crate) fn start(workspace: &Workspace, services: &Services, program: &Path, options: &[&str]) -> Result<Demo> {
     let folder = workspace.target.join("conformance");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let step = Step::start("demo");
     let started = Background::start(
         program,
         |command| {
-            command.args(["demo", "--keep", "--hosts", "6", "--instances", "24", "--migration-ms", "1"]);
+            command.args(["demo", "--keep", "--migration-ms", "1"]).args(options);
             command.env("WATCHER_PLUGINS_DIR", workspace.plugins());
         },
         &folder.join("demo.log"),

@@ -9,7 +9,7 @@ use watcher_domain::ports::CloudRequests;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
 
 use super::{succeed, text};
-use crate::config::Config;
+use crate::config::{Config, KeystoneConfig};
 use crate::keystone;
 
 /// A client of one cloud.
@@ -22,8 +22,13 @@ impl Client {
         "admin".clone_into(&mut user.username);
         "admin".clone_into(&mut user.project_name);
         user.password = password.into();
+        Self::of(&user)
+    }
+
+    /// A client of whoever the section names.
+    pub fn of(user: &KeystoneConfig) -> anyhow::Result<Self> {
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        Ok(Self(keystone::session(&user, &clock, &ids)?))
+        Ok(Self(keystone::session(user, &clock, &ids)?))
     }
 
     async fn send(

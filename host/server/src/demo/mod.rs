@@ -4,14 +4,16 @@ mod client;
 mod progress;
 pub mod table;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use watcher_cluster::ClusterFile;
-use watcher_simulator::{GenerateOptions, RunningSimulator, Simulator, SimulatorOptions, generate};
+use watcher_simulator::{BOB, GenerateOptions, RunningSimulator, Simulator, SimulatorOptions, generate};
 
 use crate::cli::DemoArgs;
 use crate::config::Config;
@@ -28,6 +30,8 @@ use progress::Progress;
 const POLL: Duration = Duration::from_millis(50);
 /// Password of the simulated cloud's administrator and service user: they exist only for this run, on loopback.
 const PASSWORD: &str = "demo";
+/// Lets members of projects run audits, so that a second project can try what it was offered.
+const POLICY: &str = include_str!("../../../../docs/plugins/members.yaml");
 
 /// Runs the demo; fails when the audit or the plan did.
 pub async fn run(config: Config, arguments: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -69,6 +73,8 @@ struct Stage {
     service: RunningService,
     client: Client,
     started: Stopwatch,
+    /// The file that the service's policy is in, while it runs.
+    _policy: Option<NamedTempFile>,
 }
 
 impl Stage {
@@ -94,10 +100,14 @@ impl Stage {
         config.keystone.password = PASSWORD.into();
         config.prometheus.url.clone_from(&urls.prometheus);
         "sqlite::memory:".clone_into(&mut config.database.url);
+        let policy = if arguments.keep && config.policy.file.is_empty() { Some(policy()?) } else { None };
+        if let Some(file) = &policy {
+            config.policy.file = file.path().display().to_string();
+        }
         let client = Client::new(&config, PASSWORD)?;
         let service = serve::start(config, listener).await?;
         print(&format!("service           SQLite, in-process bus; API at http://{address}"));
-        Ok(Self { simulator, service, client, started })
+        Ok(Self { simulator, service, client, started, _policy: policy })
     }
 
     async fn play(
@@ -200,9 +210,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Prints the environment of the stock client, and waits for an interrupt.
+    /// Prints the environment of an administrator and of another project's member, and waits for an interrupt or SIGTERM.
     async fn keep(&self) -> anyhow::Result<()> {
-        print("\nService and simulated cloud keep running until you press Ctrl-C. For the stock client:\n");
+        print(
+            "\nService and simulated cloud keep running until you press Ctrl-C. For `watcher-host plugin` and the stock client:\n",
+        );
         for (name, value) in [
             ("OS_AUTH_URL", self.simulator.endpoints().identity.as_str()),
             ("OS_IDENTITY_API_VERSION", "3"),
@@ -216,13 +228,26 @@ impl Stage {
             print(&format!("export {name}={value}"));
         }
         print("\nopenstack optimize actionplan list");
-        tokio::signal::ctrl_c().await.context("cannot wait for an interrupt")
+        let id = BOB.project_id();
+        print(&format!("\nA second project is {}, with the id {id}. To be its member {}:\n", BOB.project, BOB.user));
+        print(&format!("export OS_USERNAME={} OS_PASSWORD={} OS_PROJECT_NAME={}", BOB.user, BOB.password, BOB.project));
+        serve::stopped().await
     }
 
     async fn leave(self) {
         self.service.shutdown().await;
         self.simulator.shutdown().await;
     }
+}
+
+/// A policy file that is gone when the demo is.
+fn policy() -> anyhow::Result<NamedTempFile> {
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix("watcher-demo-").suffix(".yaml").tempfile()?;
+        file.write_all(POLICY.as_bytes())?;
+        Ok::<_, std::io::Error>(file)
+    };
+    write().context("cannot write the policy of the demo into the folder for temporary files")
 }
 
 fn text(value: &Value) -> &str {

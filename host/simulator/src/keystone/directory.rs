@@ -17,6 +17,29 @@ const SERVICE: &[&str] = &["admin", "manager", "member", "reader", "service"];
 const MEMBER: &[&str] = &["member", "reader"];
 const READER: &[&str] = &["reader"];
 
+/// A user without administrative roles, the same in every simulated cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Name of the user, in domain `Default`.
+    pub user: &'static str,
+    /// The user's password.
+    pub password: &'static str,
+    /// Name of the project, in domain `Default`, that the user is a member of.
+    pub project: &'static str,
+}
+
+/// A member of project `alpha`.
+pub const ALICE: Member = Member { user: "alice", password: "alice-password", project: "alpha" };
+/// A member of project `beta`.
+pub const BOB: Member = Member { user: "bob", password: "bob-password", project: "beta" };
+
+impl Member {
+    /// Id of the project: 32 hexadecimal digits.
+    pub fn project_id(&self) -> String {
+        derived_hex("project", self.project)
+    }
+}
+
 /// A project.
 #[derive(Debug, Clone)]
 pub(super) struct Project {
@@ -45,7 +68,7 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn new(options: &SimulatorOptions) -> Self {
-        let projects = ["admin", "service", "alpha", "beta"]
+        let projects = ["admin", "service", ALICE.project, BOB.project]
             .into_iter()
             .map(|name| Project { id: derived_hex("project", name), name })
             .collect();
@@ -59,8 +82,8 @@ impl Directory {
         let users = vec![
             user("admin", &options.admin_password, 0, ADMIN, ADMIN),
             user("watcher", &options.service_password, 1, SERVICE, ADMIN),
-            user("alice", "alice-password", 2, MEMBER, &[]),
-            user("bob", "bob-password", 3, MEMBER, &[]),
+            user(ALICE.user, ALICE.password, 2, MEMBER, &[]),
+            user(BOB.user, BOB.password, 3, MEMBER, &[]),
             user("rita", "rita-password", 2, READER, &[]),
         ];
         Self { projects, users }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use self::catalog::Catalog;
 use self::credentials::Credential;
 use self::directory::Directory;
+pub use self::directory::{ALICE, BOB, Member};
 use self::token::{Scope, Token, TokenStore};
 use crate::app::{App, reply};
 use crate::auth;
