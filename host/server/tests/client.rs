@@ -12,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use sha2::Digest as _;
+use watcher_signature::{PublicKey, SigningKey};
 
 const UUID: &str = "0190f000-0000-7000-8000-000000000001";
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0 not really a component";
@@ -22,6 +23,12 @@ type Seen = Arc<Mutex<Vec<(String, String, Vec<u8>)>>>;
 fn digest() -> String {
     let digest = sha2::Sha256::digest(COMPONENT);
     digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A key of a signing policy, as the service shows it.
+fn key() -> Value {
+    let key: PublicKey = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".parse().unwrap();
+    json!({"name": "old", "key": key.id().as_str(), "public_key": key.to_string(), "state": "active"})
 }
 
 async fn answer(seen: State<Seen>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
@@ -58,7 +65,14 @@ async fn answer(seen: State<Seen>, method: Method, uri: Uri, headers: HeaderMap,
         "POST /v1/plugins/U/members" | "PUT /v1/plugins/U/members/red" => {
             json!({"project_id": "red", "status": "pending"})
         }
-        "PUT /v1/plugins/U/grants" => serde_json::from_slice(&body).unwrap(),
+        "PUT /v1/plugins/U/grants" | "PUT /v1/signing_policies/all" => serde_json::from_slice(&body).unwrap(),
+        "GET /v1/plugins/U/versions/0.1.0/signatures" => json!({"signatures": []}),
+        "POST /v1/plugins/U/versions/0.1.0/signatures" => {
+            json!({"signatures": [serde_json::from_slice::<Value>(&body).unwrap()]})
+        }
+        "GET /v1/signing_policies/all" => {
+            json!({"project_id": "all", "keys": [key()], "require": ["upload"], "updated_at": null})
+        }
         "GET /v1/plugin_quotas/blue" => json!({"limits": {"plugins": 20}, "usage": {"plugins": 3}}),
         _ => return (StatusCode::NOT_FOUND, b"{}".to_vec()),
     };
@@ -154,13 +168,6 @@ async fn sharing_granting_and_switching_off_are_said_as_the_api_takes_them() {
     said(address, &["deactivate", UUID, "0.1.0", "--reason", "broken"]).await;
     let quota = said(address, &["quota", "blue"]).await;
     assert!(quota.contains("plugins     3     20"), "{quota}");
-    let written: Vec<(String, Value)> = seen
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|(request, ..)| !request.starts_with("GET"))
-        .map(|(request, _, body)| (request.replace(UUID, "U"), serde_json::from_slice(body).unwrap()))
-        .collect();
     let grant = json!({"requests": [{"service": "compute", "method": "GET", "path": "/os-services"}]});
     let shared = json!([{"op": "replace", "path": "/visibility", "value": "shared"}]);
     let expected = [
@@ -170,7 +177,61 @@ async fn sharing_granting_and_switching_off_are_said_as_the_api_takes_them() {
         ("PUT /v1/plugins/U/grants", grant),
         ("POST /v1/plugins/U/versions/0.1.0/deactivate", json!({"reason": "broken"})),
     ];
-    assert_eq!(written, expected.map(|(request, body)| (request.to_owned(), body)));
+    assert_eq!(written(&seen), expected.map(|(request, body)| (request.to_owned(), body)));
+}
+
+/// What was written, with paths for one plugin and bodies as JSON.
+fn written(seen: &Seen) -> Vec<(String, Value)> {
+    let seen = seen.lock().unwrap();
+    let written = seen.iter().filter(|(request, ..)| !request.starts_with("GET"));
+    written.map(|(request, _, body)| (request.replace(UUID, "U"), serde_json::from_slice(body).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_grant_can_be_narrower_than_a_path() {
+    let (address, seen) = service().await;
+    let narrow = "compute PUT /os-services/{service} microversions=2.53- action=status";
+    let granted = said(address, &["grant", UUID, "--request", narrow]).await;
+    assert!(granted.contains("2.53-") && granted.contains("status"), "{granted}");
+    let request = json!({"service": "compute", "method": "PUT", "path": "/os-services/{service}",
+        "microversions": "2.53-", "actions": ["status"]});
+    assert_eq!(written(&seen), [("PUT /v1/plugins/U/grants".to_owned(), json!({"requests": [request]}))]);
+}
+
+#[tokio::test]
+async fn signatures_are_listed_and_added() {
+    let (address, seen) = service().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signature.json");
+    let key = SigningKey::generate().unwrap();
+    let signature = json!(key.sign(digest().parse().unwrap()));
+    std::fs::write(&file, signature.to_string()).unwrap();
+    assert_eq!(said(address, &["signatures", UUID]).await.trim(), "there are none");
+    let added = said(address, &["signatures", "cordon", "0.1.0", "--add", file.to_str().unwrap()]).await;
+    assert!(added.contains(key.public().id().as_str()), "{added}");
+    assert_eq!(written(&seen), [("POST /v1/plugins/U/versions/0.1.0/signatures".to_owned(), signature)]);
+}
+
+#[tokio::test]
+async fn a_signing_policy_is_shown_and_changed_key_by_key() {
+    let (address, seen) = service().await;
+    let shown = said(address, &["signing-policy", "all"]).await;
+    assert!(shown.starts_with("a signature is required for upload\n") && shown.contains("old   active"), "{shown}");
+    let folder = tempfile::tempdir().unwrap();
+    let (file, next) = (folder.path().join("next.pem"), SigningKey::generate().unwrap());
+    std::fs::write(&file, next.to_pem().unwrap()).unwrap();
+    let add = format!("new={}", file.display());
+    let changed = said(address, &["signing-policy", "all", "--add", &add, "--retire", "old"]).await;
+    assert!(changed.contains("old   retired") && changed.contains("new   active"), "{changed}");
+    said(address, &["signing-policy", "all", "--clear"]).await;
+    let unknown = complaint(address, &["signing-policy", "all", "--revoke", "older"]).await;
+    assert!(unknown.contains("the policy has no key called older"), "{unknown}");
+    let key =
+        |name: &str, key: &PublicKey, state: &str| json!({"name": name, "public_key": key.to_string(), "state": state});
+    let old: PublicKey = self::key()["public_key"].as_str().unwrap().parse().unwrap();
+    let keys = [key("old", &old, "retired"), key("new", &next.public(), "active")];
+    let expected = [json!({"keys": keys, "require": ["upload"]}), json!({"keys": [], "require": []})];
+    assert_eq!(written(&seen), expected.map(|body| ("PUT /v1/signing_policies/all".to_owned(), body)));
 }
 
 #[tokio::test]

@@ -148,16 +148,23 @@ mod tests {
 
     #[test]
     fn every_command_that_asks_the_service_takes_its_address() {
-        for command in
-            ["push x.wasm", "list", "share calm p", "grant calm --all", "quota", "set calm --visibility shared"]
-        {
+        for command in [
+            "push x.wasm",
+            "list",
+            "share calm p",
+            "grant calm --all",
+            "quota",
+            "set calm --visibility shared",
+            "signatures calm",
+            "signing-policy all --require execution",
+        ] {
             let words = ["watcher-host", "plugin"].into_iter().chain(command.split(' '));
             Cli::try_parse_from(words.chain(["--url", "http://127.0.0.1:1", "--json"])).unwrap();
         }
         assert!(Cli::try_parse_from(["watcher-host", "plugin", "grant", "calm"]).is_err());
     }
 
-    /// Words of a line as a shell takes them apart, without a comment.
+    /// Words of a line as a shell takes them apart, without a comment or where the output goes.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quote = None;
@@ -165,7 +172,7 @@ mod tests {
             match (quote, letter) {
                 (None, '\'' | '"') => quote = Some(letter),
                 (Some(open), _) if open == letter => quote = None,
-                (None, '#') if words.last().is_some_and(String::is_empty) => break,
+                (None, '#' | '>') if words.last().is_some_and(String::is_empty) => break,
                 (None, ' ') => words.push(String::new()),
                 _ => words.last_mut().unwrap().push(letter),
             }
@@ -180,6 +187,8 @@ mod tests {
             include_str!("../../../../docs/plugins/tutorial.md"),
             include_str!("../../../../docs/plugins/actions.md"),
             include_str!("../../../../docs/plugins/checking.md"),
+            include_str!("../../../../docs/plugins/registry.md"),
+            include_str!("../../../../docs/plugins/signatures.md"),
         );
         let commands: Vec<_> = documents.lines().filter(|line| line.starts_with("watcher-host ")).collect();
         assert!(commands.len() > 20, "{commands:?}");

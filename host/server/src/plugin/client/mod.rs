@@ -2,6 +2,8 @@
 
 pub mod connection;
 mod find;
+mod grants;
+mod signing;
 mod transfer;
 mod view;
 
@@ -16,6 +18,7 @@ use watcher_domain::cloud::Method;
 use super::new::Kind;
 use connection::{Connection, ConnectionArgs};
 use find::Named;
+use grants::pattern;
 
 /// Commands that ask the service.
 #[derive(Debug, Subcommand)]
@@ -108,7 +111,8 @@ pub enum ClientCommand {
         /// Which plugin.
         #[command(flatten)]
         plugin: PluginName,
-        /// A kind of request, as `compute GET /servers/{server}`. Can be given many times.
+        /// A kind of request, as `compute GET /servers/{server}` or `compute POST /servers/{server}/action microversions=2.1-2.56 action=resize`.
+        /// Can be given many times.
         #[arg(long, value_name = "REQUEST", required_unless_present_any = ["all", "nothing"])]
         request: Vec<String>,
         /// Everything that the version that runs asks for.
@@ -165,6 +169,10 @@ pub enum ClientCommand {
         #[command(flatten)]
         plugin: PluginName,
     },
+    /// List who vouches for a version, or add signatures to it.
+    Signatures(signing::SignaturesArgs),
+    /// Show whose signatures count for a project and when one is needed, or change it.
+    SigningPolicy(signing::PolicyArgs),
     /// Show how much a project may keep, and keeps.
     Quota {
         /// Id of the project; the own one if missing.
@@ -332,6 +340,8 @@ pub async fn run(client: Client) -> anyhow::Result<ExitCode> {
         ClientCommand::Deactivate(arguments) => life(&service, "deactivate", arguments).await?,
         ClientCommand::Reactivate(arguments) => life(&service, "reactivate", arguments).await?,
         ClientCommand::Deprecate(arguments) => life(&service, "deprecate", arguments).await?,
+        ClientCommand::Signatures(arguments) => signing::signatures(&service, arguments).await?,
+        ClientCommand::SigningPolicy(arguments) => signing::policy(&service, arguments).await?,
         ClientCommand::Quota { project, limit } => quota(&service, project, &limit).await?,
         ClientCommand::Usage { project, days } => {
             let path = format!("/v1/plugin_quotas/{}/usage", own(&service, project).await?);
@@ -388,15 +398,6 @@ async fn share(service: &Connection, command: ClientCommand) -> anyhow::Result<(
 
 fn of_project(project: Option<String>) -> Vec<(&'static str, String)> {
     project.into_iter().map(|project| ("project_id", project)).collect()
-}
-
-/// A kind of request as a person writes it: service, method and path.
-fn pattern(text: &str) -> anyhow::Result<Value> {
-    let parts: Vec<&str> = text.split_whitespace().collect();
-    let [service, method, path] = parts[..] else {
-        bail!("{text:?} is no request: SERVICE METHOD PATH, as in `compute GET /servers/{{server}}`");
-    };
-    Ok(json!({"service": service, "method": method.to_uppercase(), "path": path}))
 }
 
 fn changes(
@@ -470,15 +471,6 @@ async fn own(service: &Connection, given: Option<String>) -> anyhow::Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_request_is_service_method_and_path() {
-        let read = pattern("compute get /servers/{server}").unwrap();
-        assert_eq!(read, json!({"service": "compute", "method": "GET", "path": "/servers/{server}"}));
-        for bad in ["", "compute", "GET /servers", "compute GET /a b"] {
-            assert!(pattern(bad).unwrap_err().to_string().contains("is no request: SERVICE METHOD PATH"), "{bad}");
-        }
-    }
 
     #[test]
     fn changes_are_a_json_patch() {

@@ -97,9 +97,44 @@ pub(super) fn grant(service: &Connection, answer: &Value) {
                 (Column::Text("service"), "service"),
                 (Column::Text("method"), "method"),
                 (Column::Text("path"), "path"),
+                (Column::Text("microversions"), "microversions"),
+                (Column::Text("actions"), "actions"),
             ];
             list(service, requests.to_vec(), &columns);
         }
+    }
+}
+
+/// The signatures over a version.
+pub(super) fn signatures(service: &Connection, answer: &Value) {
+    let items = answer["signatures"].as_array().cloned().unwrap_or_default();
+    // A signature in base64 has 88 characters, and nobody reads it.
+    list(service, items, &[(Column::Text("key"), "key"), (Column::Text("signature"), "signature")]);
+}
+
+/// Whose signatures count, and when one is needed.
+pub(super) fn signing_policy(service: &Connection, answer: &Value) {
+    if as_json(service, answer) {
+        return;
+    }
+    let required: Vec<String> = answer["require"].as_array().into_iter().flatten().map(cell).collect();
+    if required.is_empty() {
+        print("no signature is required");
+    } else {
+        print(&format!("a signature is required for {}", required.join(", ")));
+    }
+    let keys = answer["keys"].as_array().cloned().unwrap_or_default();
+    if !keys.is_empty() {
+        list(
+            service,
+            keys,
+            &[
+                (Column::Text("name"), "name"),
+                (Column::Text("state"), "state"),
+                (Column::Text("key"), "key"),
+                (Column::Text("public key"), "public_key"),
+            ],
+        );
     }
 }
 
