@@ -1,5 +1,7 @@
 //! Harness of the scenarios: a simulated cloud and the whole service in this process, used through the REST API.
 
+pub mod tenants;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -165,6 +167,11 @@ impl Stage {
         self.service.shutdown().await;
         self.simulator.shutdown().await;
     }
+}
+
+/// The policy file that lets members of projects run what they upload, as a setting.
+pub fn members_policy() -> String {
+    format!("policy.file={}", PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/plugins/members.yaml").display())
 }
 
 /// Where the compiled plugins are.

@@ -1,10 +1,12 @@
-//! `cargo xtask conformance`: stock clients and the stock test suite against this service.
+//! `cargo xtask conformance`: stock clients, the stock test suite, and projects of a real cloud against this service.
 
 pub(crate) mod clients;
 mod cloud;
 pub(crate) mod demo;
 pub(crate) mod python;
+mod service;
 mod tempest;
+mod tenants;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -34,12 +36,14 @@ pub(crate) enum Part {
     Api,
     /// its scenario tests that need nothing but the API and Nova
     Scenarios,
+    /// two projects that share plugins, with tokens of a real Keystone
+    Tenants,
 }
 
 impl Options {
     fn wants(&self, part: Part) -> bool {
         if self.only.is_empty() {
-            return self.regex.is_none() || part != Part::Clients;
+            return self.regex.is_none() || matches!(part, Part::Api | Part::Scenarios);
         }
         self.only.contains(&part)
     }
@@ -63,8 +67,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     } else {
         Ok(())
     };
+    if let Err(error) = &suite {
+        eprintln!("  ✗ {error:#}");
+    }
+    let tenants = if options.wants(Part::Tenants) { tenants::run(workspace, &services) } else { Ok(()) };
     drop(services);
-    clients.and(suite)
+    clients.and(suite).and(tenants)
 }
 
 /// The variables that `export NAME=VALUE` lines set.
@@ -87,8 +95,11 @@ mod tests {
     #[test]
     fn every_part_runs_unless_one_is_named() {
         let all = Options::default();
-        assert!(all.wants(Part::Clients) && all.wants(Part::Api) && all.wants(Part::Scenarios));
+        let parts = [Part::Clients, Part::Api, Part::Scenarios, Part::Tenants];
+        assert!(parts.iter().all(|part| all.wants(*part)));
         let one = Options { only: vec![Part::Api], ..Options::default() };
-        assert!(!one.wants(Part::Clients) && one.wants(Part::Api) && !one.wants(Part::Scenarios));
+        assert_eq!(parts.map(|part| one.wants(part)), [false, true, false, false]);
+        let some = Options { regex: Some("audit".to_owned()), ..Options::default() };
+        assert_eq!(parts.map(|part| some.wants(part)), [false, true, true, false]);
     }
 }

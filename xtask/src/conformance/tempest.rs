@@ -1,47 +1,31 @@
 //! The stock watcher-tempest-plugin against this service, in a cloud that is there or in the lab.
 
 use std::{
-    fs,
     net::{TcpStream, ToSocketAddrs as _},
-    path::Path,
     process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Options, Part, cloud::Cloud, python};
-use crate::{background::Background, launch, process, services::Services, settings, workspace::Workspace};
+use super::{Options, Part, cloud::Cloud, python, service};
+use crate::{launch, process, services::Services, workspace::Workspace};
 
-/// How long the service may take to be ready.
-const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a connection to a service may take that is there already.
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// Which credential of the environment is which option of the service.
-const CREDENTIALS: [(&str, &str); 7] = [
-    ("OS_AUTH_URL", "AUTH_URL"),
-    ("OS_USERNAME", "USERNAME"),
-    ("OS_PASSWORD", "PASSWORD"),
-    ("OS_USER_DOMAIN_NAME", "USER_DOMAIN_NAME"),
-    ("OS_PROJECT_NAME", "PROJECT_NAME"),
-    ("OS_PROJECT_DOMAIN_NAME", "PROJECT_DOMAIN_NAME"),
-    ("OS_REGION_NAME", "REGION_NAME"),
-];
 
 /// Runs the suite, and fails when its result is not the expected one.
 pub(crate) fn run(workspace: &Workspace, services: &Services, options: &Options) -> Result<()> {
     let tests = workspace.root.join("tests/conformance");
     let python = python::environment(workspace, "tempest", &tests.join("requirements.txt"))?;
     let cloud = Cloud::find(workspace, services)?;
-    let folder = workspace.target.join("conformance");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = service::folder(workspace)?;
     let suite = |what: &str| {
         let mut command = python::script(&python);
         command.arg(tests.join("suite.py")).arg(what).envs(cloud.administrator.iter().cloned());
         command
     };
-    serve(workspace, services, &cloud, &folder, &mut suite("endpoint"))?;
+    serve(workspace, services, &cloud, &mut suite("endpoint"))?;
     let mut run = suite("run");
     run.arg("--folder").arg(folder.join("tempest"));
     for (part, flag) in [(Part::Api, "--api"), (Part::Scenarios, "--scenarios")] {
@@ -57,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, services: &Services, options: &Options)
 }
 
 /// Makes sure that a service answers at the endpoint of the catalogue.
-fn serve(workspace: &Workspace, services: &Services, cloud: &Cloud, folder: &Path, ask: &mut Command) -> Result<()> {
+fn serve(workspace: &Workspace, services: &Services, cloud: &Cloud, ask: &mut Command) -> Result<()> {
     let output = ask.output().context("cannot look at the catalogue")?;
     if !output.status.success() {
         bail!("cannot find the endpoint of infra-optim in the catalogue:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -83,34 +67,7 @@ fn serve(workspace: &Workspace, services: &Services, cloud: &Cloud, folder: &Pat
         );
     }
     let program = launch::service(workspace)?;
-    let database = folder.join("suite.db");
-    for rest in ["", "-wal", "-shm"] {
-        // What an earlier run left, if any.
-        let _ = fs::remove_file(folder.join(format!("suite.db{rest}")));
-    }
-    let (service, _) = Background::start(
-        &program,
-        |command| {
-            for (name, option) in CREDENTIALS {
-                let value = cloud.service_user.iter().find(|(given, _)| given == name).map(|(_, value)| value);
-                let option = format!("WATCHER_KEYSTONE__{option}");
-                // What is set for the service itself wins.
-                if let Some(value) = value
-                    && !settings::is_set(&option)
-                {
-                    command.env(option, value);
-                }
-            }
-            command.env("WATCHER_PLUGINS_DIR", workspace.plugins()).arg("--set").arg(format!("api.listen={resolved}"));
-            command.arg("--set").arg(format!("database.url=sqlite://{}", database.display())).arg("serve");
-        },
-        &folder.join("service.log"),
-        PATIENCE,
-        |line| line.starts_with("listening on"),
-    )?;
-    eprintln!("    this service listens at {endpoint}; it logs to {}", service.log().display());
-    services.keep(Box::new(service));
-    Ok(())
+    service::start(workspace, services, cloud, &program, "suite", &[format!("api.listen={resolved}")]).map(drop)
 }
 
 /// `host:port` of a URL.
