@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use e2e::tenants::{Cast, ENDED, User, play};
 use e2e::{Stage, StageOptions, cluster, members_policy};
 use serde_json::{Value, json};
