@@ -3,11 +3,15 @@
 //! Work here is made of futures that give the thread back often; what shares it out is [`Turns`]. The threads are none of the async runtime's: guests that
 //! compute without end take no thread from whoever answers requests, and with their lower priority the operating system lets those go first. Timers and
 //! sockets that a future opens belong to the runtime of whoever started it.
+//!
+//! As many threads work at a time as were asked for, so that whose turn it is is decided here and not by the operating system, in much longer slices. But a
+//! future may be held up where it cannot be interrupted: giving back a gigabyte of memory takes a tenth of a second. When no turn has ended for a moment, a
+//! project that has none gets one on a thread that is kept for that.
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_task::{Builder, Runnable};
 use rustix::process::nice;
@@ -18,6 +22,8 @@ use crate::turns::Turns;
 
 /// How much lower the priority of the threads is.
 const NICER: i32 = 10;
+/// How long no turn may end before others than those at work get one.
+const HELD_UP: Duration = Duration::from_millis(1);
 /// Stack of a thread. Guests have stacks of their own.
 const STACK_BYTES: usize = 4 << 20;
 
@@ -37,10 +43,16 @@ type Ready = Runnable<Origin>;
 struct Shared {
     state: Mutex<State>,
     wake: Condvar,
+    /// Turns at a time.
+    width: usize,
 }
 
 struct State {
     turns: Turns<Ready>,
+    /// Turns now.
+    running: usize,
+    /// When the last one began or ended.
+    moved: Instant,
     closed: bool,
 }
 
@@ -50,12 +62,12 @@ pub struct FairThreads {
 }
 
 impl FairThreads {
-    /// Starts so many threads, of which one project uses at most `share` at a time.
-    pub fn start(threads: NonZeroUsize, share: NonZeroUsize) -> Result<Self, StartError> {
-        let state = State { turns: Turns::new(share.get()), closed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
+    /// Starts threads of which so many work at a time, and as many more for when those are held up.
+    pub fn start(width: NonZeroUsize) -> Result<Self, StartError> {
+        let state = State { turns: Turns::default(), running: 0, moved: Instant::now(), closed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), width: width.get() });
         let this = Self { shared };
-        for number in 0..threads.get() {
+        for number in 0..width.get().saturating_mul(2) {
             let shared = Arc::clone(&this.shared);
             let thread = std::thread::Builder::new().name(format!("sandbox-{number}")).stack_size(STACK_BYTES);
             thread.spawn(move || shared.work())?;
@@ -126,7 +138,11 @@ impl Shared {
             let begin = Instant::now();
             task.run();
             drop(entered);
-            self.lock().turns.charge(&owner, begin.elapsed());
+            let mut state = self.lock();
+            state.moved = Instant::now();
+            state.running -= 1;
+            let took = state.moved - begin;
+            state.turns.charge(&owner, took);
         }
     }
 
@@ -137,10 +153,25 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            if let Some(next) = state.turns.next() {
-                return Some(next);
+            let held_up = state.moved.elapsed();
+            let next = if state.running < self.width {
+                state.turns.next()
+            } else if held_up >= HELD_UP {
+                state.turns.next_of_idle()
+            } else {
+                None
+            };
+            if next.is_some() {
+                state.running += 1;
+                state.moved = Instant::now();
+                return next;
             }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = if state.running >= self.width && state.turns.is_idle_ready() {
+                let wait = self.wake.wait_timeout(state, HELD_UP.saturating_sub(held_up));
+                wait.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                self.wake.wait(state).unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
 }
@@ -160,8 +191,7 @@ mod tests {
     }
 
     fn threads(count: usize) -> Arc<FairThreads> {
-        let count = NonZeroUsize::new(count).unwrap();
-        Arc::new(FairThreads::start(count, count).unwrap())
+        Arc::new(FairThreads::start(NonZeroUsize::new(count).unwrap()).unwrap())
     }
 
     /// Computes until it is told to stop, giving the thread back all the time.
@@ -198,6 +228,26 @@ mod tests {
         for task in running {
             assert_eq!(task.await.unwrap(), Some(()));
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_holds_a_thread_up_does_not_hold_up_another_project() {
+        let threads = threads(1);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (started, start) = oneshot::channel();
+        let stuck = {
+            let threads = Arc::clone(&threads);
+            let work = async move {
+                started.send(()).unwrap();
+                // Not a way to wait in a future: it keeps the thread, as the operating system may.
+                held.recv().unwrap();
+            };
+            tokio::spawn(async move { threads.run(Some(owner("stuck")), work).await })
+        };
+        start.await.unwrap();
+        assert_eq!(threads.run(Some(owner("other")), async { 1 }).await, Some(1));
+        release.send(()).unwrap();
+        assert_eq!(stuck.await.unwrap(), Some(()));
     }
 
     #[tokio::test]

@@ -2,8 +2,7 @@
 //!
 //! A project's turns are counted by the time that they took, and the one that has had least comes next: a project with thirty tasks gets as much as one
 //! with one. Who comes back after having had nothing to do starts where the others are, as in the Completely Fair Scheduler of Linux: time that
-//! was not used is not saved up. No project has more turns at a time than its share: one that does what cannot be interrupted, such as giving
-//! back a gigabyte of memory, leaves room for others all the while.
+//! was not used is not saved up.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -14,8 +13,6 @@ use crate::Owner;
 #[derive(Debug)]
 pub(crate) struct Turns<T> {
     lanes: HashMap<Owner, Lane<T>>,
-    /// How many turns one project has at a time.
-    share: usize,
     /// What the project that comes next has had at least: only ever grows.
     now: Duration,
     /// Counts turns given.
@@ -31,12 +28,13 @@ struct Lane<T> {
     last: u64,
 }
 
-impl<T> Turns<T> {
-    /// Nobody is ready yet. A share is at least 1.
-    pub(crate) fn new(share: usize) -> Self {
-        Self { lanes: HashMap::new(), share: share.max(1), now: Duration::ZERO, given: 0 }
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Self { lanes: HashMap::new(), now: Duration::ZERO, given: 0 }
     }
+}
 
+impl<T> Turns<T> {
     /// Adds a task that is ready, behind the others of its project.
     pub(crate) fn push(&mut self, owner: &Owner, task: T) {
         if let Some(lane) = self.lanes.get_mut(owner) {
@@ -49,8 +47,21 @@ impl<T> Turns<T> {
 
     /// Takes the task whose turn it is.
     pub(crate) fn next(&mut self) -> Option<(Owner, T)> {
-        let share = self.share;
-        let ready = self.lanes.iter_mut().filter(|(_, lane)| !lane.ready.is_empty() && lane.running < share);
+        self.next_of(|_| true)
+    }
+
+    /// The same of projects that have no turn now.
+    pub(crate) fn next_of_idle(&mut self) -> Option<(Owner, T)> {
+        self.next_of(|lane| lane.running == 0)
+    }
+
+    /// Whether a project is ready that has no turn now.
+    pub(crate) fn is_idle_ready(&self) -> bool {
+        self.lanes.values().any(|lane| lane.running == 0 && !lane.ready.is_empty())
+    }
+
+    fn next_of(&mut self, may: impl Fn(&Lane<T>) -> bool) -> Option<(Owner, T)> {
+        let ready = self.lanes.iter_mut().filter(|(_, lane)| !lane.ready.is_empty() && may(lane));
         let (owner, lane) = ready.min_by_key(|(_, lane)| (lane.had, lane.last))?;
         let task = lane.ready.pop_front()?;
         lane.running += 1;
@@ -103,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_project_with_many_tasks_gets_no_more_than_one_with_few() {
-        let mut turns = Turns::new(usize::MAX);
+        let mut turns = Turns::default();
         (0..30).for_each(|_| turns.push(&Some(owner("busy")), ()));
         turns.push(&Some(owner("other")), ());
         let had = serve(&mut turns, 1000);
@@ -111,21 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn a_project_has_no_more_turns_at_a_time_than_its_share() {
-        let mut turns = Turns::new(2);
+    fn only_who_has_no_turn_is_asked_when_turns_are_taken() {
+        let mut turns = Turns::default();
         (0..3).for_each(|_| turns.push(&Some(owner("busy")), ()));
+        assert!(turns.is_idle_ready());
         let first = turns.next().unwrap().0;
-        assert!(turns.next().is_some());
-        assert!(turns.next().is_none());
+        assert!(!turns.is_idle_ready() && turns.next_of_idle().is_none());
         turns.push(&Some(owner("other")), ());
-        assert_eq!(turns.next().unwrap().0, Some(owner("other")));
+        assert_eq!(turns.next_of_idle().unwrap().0, Some(owner("other")));
         turns.charge(&first, SLICE);
-        assert_eq!(turns.next().unwrap().0, Some(owner("busy")));
+        assert_eq!(turns.next_of_idle().unwrap().0, Some(owner("busy")));
     }
 
     #[test]
     fn who_comes_late_is_served_next_but_gets_nothing_for_the_time_before() {
-        let mut turns = Turns::new(usize::MAX);
+        let mut turns = Turns::default();
         turns.push(&Some(owner("busy")), ());
         serve(&mut turns, 1000);
         turns.push(&Some(owner("late")), ());
@@ -135,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_project_that_has_nothing_to_do_is_forgotten() {
-        let mut turns = Turns::new(usize::MAX);
+        let mut turns = Turns::default();
         turns.push(&Some(owner("a")), ());
         let (owner, ()) = turns.next().unwrap();
         turns.charge(&owner, SLICE);
@@ -149,7 +160,7 @@ mod tests {
             tasks in prop::collection::vec(1_usize..6, 2..6),
             lengths in prop::collection::vec(1_u64..1000, 200..400),
         ) {
-            let mut turns = Turns::new(usize::MAX);
+            let mut turns = Turns::default();
             for (project, count) in tasks.iter().enumerate() {
                 (0..*count).for_each(|_| turns.push(&Some(owner(&project.to_string())), ()));
             }

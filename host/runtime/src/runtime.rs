@@ -40,8 +40,8 @@ pub struct RuntimeOptions {
     pub max_waiting: usize,
     /// Largest component in bytes.
     pub max_component_bytes: usize,
-    /// Threads of their own that guests of one project run on at a time, half of those that there are. None: guests run on the threads of
-    /// whoever calls, first come first served, which is for tools and tests.
+    /// Threads of their own that guests run on at a time, shared out fairly among projects. None: on the threads of whoever calls, first come
+    /// first served, which is for tools and tests.
     pub threads: Option<NonZeroUsize>,
     /// Tells action handlers the time.
     pub clock: Arc<dyn Clock>,
@@ -111,10 +111,7 @@ impl Runtime {
             components,
             slots: FairPermits::new(max_instances as usize, max_instances as usize),
             side_slots: FairPermits::new(side_instances as usize, side_instances as usize),
-            threads: options
-                .threads
-                .map(|share| FairThreads::start(share.saturating_add(share.get()), share))
-                .transpose()?,
+            threads: options.threads.map(FairThreads::start).transpose()?,
             meter: options.meter,
             rates: Arc::default(),
             waiting: AtomicUsize::new(0),

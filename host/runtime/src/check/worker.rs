@@ -36,7 +36,7 @@ const MAX_LAST_WORDS: u64 = 64 << 10;
 /// Longest first line.
 const MAX_TASK: u64 = 64 << 10;
 /// How much lower the priority of the other process is.
-const NICER: i32 = 10;
+const NICER: i32 = 19;
 /// Largest file that it may write: compiled code.
 const MAX_FILE: u64 = 1 << 30;
 

@@ -153,8 +153,8 @@ section! {
         cache_dir: String = String::new();
         /// How many instances run at once.
         max_instances: u32 = 32, in 1..=10_000;
-        /// Threads that plugins of one project run on at a time; 0 takes one for each processor. There are twice as many, with a lower priority than the
-        /// rest of the service.
+        /// Threads that plugins run on at a time, shared out fairly among projects; 0 takes one for each processor. They have a lower priority than the rest of
+        /// the service.
         threads: usize = 0, in 0..=1024;
         /// Calls of plugins of one project at a time, and as many again of scoring engines; more wait. A project may have another limit.
         concurrent_calls: u64 = Shares::default().concurrent_calls, in 1..=10_000;
