@@ -237,6 +237,9 @@ pub async fn play(cast: &Cast, mut shown: impl FnMut(&str)) -> anyhow::Result<()
     let step = "a version that is switched off starts no more, and what runs goes on";
     switched_off(cast, &uploaded).await.context(step)?;
     shown(step);
+    let step = "a version that is switched off with what runs stops it";
+    stopped(cast, &uploaded).await.context(step)?;
+    shown(step);
     let step = "a quota that is reached is told";
     quota(cast).await.context(step)?;
     shown(step);
@@ -347,6 +350,37 @@ async fn switched_off(Cast { alice, bob, .. }: &Cast, uploaded: &Uploaded) -> an
     let audit = bob.audit(&json!({})).await?;
     ensure!(audit["state"] == "SUCCEEDED", "{audit}");
     Ok(())
+}
+
+async fn stopped(Cast { alice, bob, .. }: &Cast, uploaded: &Uploaded) -> anyhow::Result<()> {
+    let action = &uploaded.action;
+    let running = bob.plan(&json!({"seconds": LONG_S})).await?;
+    bob.start(&running).await?;
+    let waits = async |count: usize, state: &str| {
+        let actions = bob.actions(&running).await?;
+        let waits = actions.iter().filter(|row| row["action_type"] == "tenant_action" && row["state"] == state);
+        Ok::<_, anyhow::Error>(waits.count() == count)
+    };
+    let begin = tokio::time::Instant::now();
+    while !waits(1, "ONGOING").await? {
+        ensure!(begin.elapsed() < PATIENCE, "no action begins: {:?}", bob.actions(&running).await?);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let off = format!("{action}/versions/1.0.0/deactivate");
+    let status = bob.status("POST", &off, &json!({"running": "stop"})).await?;
+    ensure!(status == 403, "only its owner switches it off: {status}");
+    alice.ok("POST", &off, &json!({"reason": "it loops", "running": "stop"})).await?;
+    let ended = bob.wait(&running, &ENDED).await?;
+    let told = "action tenant_action 1.0.0 was deactivated, and what used it was stopped: it loops";
+    ensure!(ended["state"] == "CANCELLED" && ended["status_message"] == told, "{ended}");
+    let actions = bob.actions(&running).await?;
+    // It cannot be aborted.
+    ensure!(waits(1, "SUCCEEDED").await?, "what ran comes to its end: {actions:?}");
+    let events = alice.get(&format!("{action}/events")).await?;
+    let event = events["events"].as_array().and_then(|events| events.iter().find(|row| row["event"] == "stopped"));
+    let counts = event.map(|event| (&event["detail"]["audits"], &event["detail"]["action_plans"]));
+    ensure!(counts == Some((&json!(0), &json!(1))), "{events}");
+    alice.ok("POST", &format!("{action}/versions/1.0.0/reactivate"), &Value::Null).await.map(drop)
 }
 
 async fn quota(Cast { alice, admin, .. }: &Cast) -> anyhow::Result<()> {

@@ -34,7 +34,7 @@ async fn a_plugin_is_uploaded_run_shared_limited_switched_off_and_withdrawn_with
         };
         let mut steps = 0;
         play(&cast, |_| steps += 1).await.unwrap();
-        assert_eq!(steps, 6);
+        assert_eq!(steps, 7);
         stage.end().await;
     }
 }

@@ -275,7 +275,9 @@ impl Applier {
             tracing::warn!(action_plan.id = %id, state = from.as_str(), "action plan {id} was moved while it ran");
             return Ok(());
         };
-        let message = tally.message();
+        // Who stopped the plan may have said why.
+        let reason = found.value.status_message.filter(|_| from == ActionPlanState::Cancelling);
+        let message = reason.or_else(|| tally.message());
         if action_plan::finish(&mut tx, id, claimed.term, to, message.as_deref(), self.clock.now()).await? {
             tx.commit().await?;
             tracing::info!(action_plan.id = %id, state = to.as_str(), "action plan {id} is {to}");

@@ -18,6 +18,7 @@ mod meter;
 mod place;
 mod quota;
 mod signing;
+mod stop;
 mod sync;
 mod upload;
 
@@ -41,6 +42,7 @@ pub use meter::{PluginUsage, UsageMeter, WRITTEN_EVERY};
 pub use place::Place;
 pub use quota::{Quotas, Standing, changes, is_limit};
 pub use signing::{SigningGuard, signatures, signing_policy};
+pub use stop::Stopped;
 pub use upload::{Release, Upload};
 pub use watcher_signature::{NamedKey, Signature, SigningPolicy};
 

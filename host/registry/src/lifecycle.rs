@@ -90,7 +90,7 @@ impl Registry {
         Ok(updated)
     }
 
-    /// Moves a version to a state. New runs look at it; what runs goes on.
+    /// Moves a version to a state. New runs look at it; what runs goes on, until [`Registry::stop_users`] stops it.
     pub async fn set_state(
         &self,
         actor: &Actor,

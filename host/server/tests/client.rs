@@ -166,6 +166,7 @@ async fn sharing_granting_and_switching_off_are_said_as_the_api_takes_them() {
     let granted = said(address, &["grant", UUID, "--all"]).await;
     assert!(granted.contains("compute  GET     /os-services"), "{granted}");
     said(address, &["deactivate", UUID, "0.1.0", "--reason", "broken"]).await;
+    said(address, &["deactivate", UUID, "0.1.0", "--stop"]).await;
     let quota = said(address, &["quota", "blue"]).await;
     assert!(quota.contains("plugins     3     20"), "{quota}");
     let grant = json!({"requests": [{"service": "compute", "method": "GET", "path": "/os-services"}]});
@@ -176,6 +177,7 @@ async fn sharing_granting_and_switching_off_are_said_as_the_api_takes_them() {
         ("PUT /v1/plugins/U/members/red", json!({"status": "accepted"})),
         ("PUT /v1/plugins/U/grants", grant),
         ("POST /v1/plugins/U/versions/0.1.0/deactivate", json!({"reason": "broken"})),
+        ("POST /v1/plugins/U/versions/0.1.0/deactivate", json!({"running": "stop"})),
     ];
     assert_eq!(written(&seen), expected.map(|(request, body)| (request.to_owned(), body)));
 }

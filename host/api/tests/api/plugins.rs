@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use watcher_api::{ApiOptions, Authentication, Override, RuleSet, Wanted};
+use watcher_bus::{Control, Received, Role};
 use watcher_store::testing::backends;
 
 use crate::service::{Answer, Service, Tokens};
@@ -419,6 +420,39 @@ async fn versions_are_deactivated_and_deleted_and_the_list_says_so_at_once() {
     service.ok("member-a", "DELETE", &plugin, None).await;
     assert_eq!(service.call_as("member-a", "GET", &plugin, None).await.status, 404);
     assert_eq!(service.names("member-a", "/v1/strategies").await, with[..2]);
+}
+
+#[tokio::test]
+async fn a_version_is_deactivated_with_what_uses_it() {
+    for (backend, service) in Service::each().await {
+        let plugin = service.uploaded("member-a", &strategy("mine", "1.0.0", "my_goal")).await;
+        let body = json!({"audit_type": "ONESHOT", "goal": "my_goal", "strategy": "mine"});
+        let audit = service.ok("member-a", "POST", "/v1/audits", Some(body)).await["uuid"].clone();
+        let audit = format!("/v1/audits/{}", audit.as_str().unwrap());
+        let off = format!("{plugin}/versions/1.0.0/deactivate");
+        for (running, told) in [(json!("pause"), "Value should be one of: finish, stop"), (json!(1), "Wrong type")] {
+            let answer = service.call_as("member-a", "POST", &off, Some(json!({"running": running}))).await;
+            assert_eq!(answer.status, 400);
+            assert!(answer.body.contains(told), "{}: {}", backend.name, answer.body);
+        }
+        for other in ["reactivate", "deprecate"] {
+            let path = format!("{plugin}/versions/1.0.0/{other}");
+            let answer = service.call_as("member-a", "POST", &path, Some(json!({"running": "stop"}))).await;
+            assert_eq!(answer.status, 400, "{}: {}", backend.name, answer.body);
+        }
+        service.ok("member-a", "POST", &off, Some(json!({"running": "finish"}))).await;
+        assert_eq!(service.ok("member-a", "GET", &audit, None).await["state"], "PENDING");
+        let mut engine = service.bus.subscribe(Role::DecisionEngine);
+        let shown = service.ok("member-a", "POST", &off, Some(json!({"running": "stop", "reason": "it loops"}))).await;
+        assert_eq!(shown["state"], "deactivated");
+        assert_eq!(engine.receive().await, Received::Control(Control::ScheduleChanged));
+        let audit = service.ok("member-a", "GET", &audit, None).await;
+        let told = "strategy mine 1.0.0 was deactivated, and what used it was stopped: it loops";
+        assert_eq!((&audit["state"], &audit["status_message"]), (&json!("CANCELLED"), &json!(told)));
+        let events = service.ok("member-a", "GET", &format!("{plugin}/events"), None).await;
+        let last = events["events"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["event"], &last["detail"]["audits"]), (&json!("stopped"), &json!(1)));
+    }
 }
 
 #[tokio::test]

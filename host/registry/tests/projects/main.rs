@@ -6,5 +6,6 @@ mod model;
 mod sharing;
 mod signing;
 mod stage;
+mod stopping;
 mod uploads;
 mod usage;

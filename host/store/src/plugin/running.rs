@@ -67,6 +67,29 @@ pub async fn runnable(tx: &mut Tx, digest: Digest, visible: &Visibility) -> Resu
     nearest(usable(select, visible), visible).first::<VersionRow, _>(tx).await
 }
 
+/// Whether somebody runs a component through this plugin, be its version deactivated or not, and not through another one that has the same.
+/// Who may run neither any more did it through the only plugin that has it.
+pub async fn runs_through(tx: &mut Tx, plugin: PluginId, digest: Digest, visible: &Visibility) -> Result<bool> {
+    let having = || {
+        let select = Select::new(VERSION_COLUMNS, VERSIONS).only("v.deleted = 0 AND p.deleted = 0");
+        select.filter("v.digest = ?", digest.0.as_slice())
+    };
+    let candidates = having().filter("(v.state = 'active' OR p.uuid = ?)", plugin.0);
+    let nearest: Option<PluginVersion> =
+        nearest(usable(candidates, visible), visible).first::<VersionRow, _>(tx).await?;
+    if let Some(nearest) = nearest {
+        return Ok(nearest.plugin_id == plugin);
+    }
+    let other: Option<PluginVersion> = having().filter("p.uuid <> ?", plugin.0).first::<VersionRow, _>(tx).await?;
+    Ok(other.is_none())
+}
+
+/// Whether somebody may use a plugin, if a version of it may run.
+pub async fn may_use(tx: &mut Tx, plugin: PluginId, visible: &Visibility) -> Result<bool> {
+    let select = Select::new("p.id", "plugins p").filter("p.uuid = ?", plugin.0).only("p.deleted = 0");
+    Ok(!usable(select, visible).fetch_all::<(i64,)>(tx).await?.is_empty())
+}
+
 /// The version of one plugin that runs; none if all are deactivated.
 pub async fn effective(tx: &mut Tx, plugin: PluginId) -> Result<Option<PluginVersion>> {
     let select = active().filter("p.uuid = ?", plugin.0);

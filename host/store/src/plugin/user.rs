@@ -1,7 +1,7 @@
-//! What still needs a version.
+//! What still needs a version, and what is to be stopped with one.
 
 use uuid::Uuid;
-use watcher_domain::{Digest, PluginId, ProjectId};
+use watcher_domain::{ActionPlanId, AuditId, Digest, PluginId, ProjectId};
 
 use crate::error::Result;
 use crate::store::Tx;
@@ -53,4 +53,55 @@ pub async fn users(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>, limit:
         }));
     }
     Ok(found)
+}
+
+/// A page of the audits that run a version of a strategy or wait for it, after that number; with the number of each.
+///
+/// An audit refers to a strategy, whose row has the version that new runs take. Nobody writes down which one a run took: a run that began before
+/// the row was last changed may have any.
+pub async fn audits_of_strategy(
+    tx: &mut Tx,
+    plugin: PluginId,
+    digest: Digest,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<(i64, AuditId)>> {
+    // Rows of built-in strategies name no plugin.
+    let sql = "SELECT a.id, a.uuid FROM audits a JOIN strategies s ON s.uuid = a.strategy_id \
+               WHERE a.deleted = 0 AND a.id > $3 AND (s.plugin_id = $1 OR s.plugin_id IS NULL AND s.digest = $2 \
+               AND EXISTS (SELECT 1 FROM plugins p WHERE p.uuid = $1 AND p.project_id IS NULL)) \
+               AND (a.state IN ('PENDING', 'ONGOING') AND s.digest = $2 \
+               OR a.state = 'ONGOING' AND a.lease_owner IS NOT NULL AND a.updated_at <= s.updated_at) ORDER BY a.id LIMIT $4";
+    let rows: Vec<(i64, Uuid)> = on_backend!(tx, |conn| sqlx::query_as(sql)
+        .bind(plugin.0)
+        .bind(digest.0.as_slice())
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?);
+    Ok(rows.into_iter().map(|(serial, id)| (serial, AuditId(id))).collect())
+}
+
+/// A page of the audits that a decision engine works on now, after that number; with the number of each.
+pub async fn audits_at_work(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<(i64, AuditId)>> {
+    let sql = "SELECT id, uuid FROM audits WHERE state = 'ONGOING' AND lease_owner IS NOT NULL AND deleted = 0 AND id > $1 \
+               ORDER BY id LIMIT $2";
+    let rows: Vec<(i64, Uuid)> =
+        on_backend!(tx, |conn| sqlx::query_as(sql).bind(after).bind(i64::from(limit)).fetch_all(conn).await?);
+    Ok(rows.into_iter().map(|(serial, id)| (serial, AuditId(id))).collect())
+}
+
+/// A page of the action plans that are carried out or wait for it, and have an action that this component handles, after that number; with
+/// the number of each.
+pub async fn plans_handled_by(tx: &mut Tx, digest: Digest, after: i64, limit: u32) -> Result<Vec<(i64, ActionPlanId)>> {
+    let sql = "SELECT p.id, p.uuid FROM action_plans p WHERE p.state IN ('PENDING', 'ONGOING') AND p.deleted = 0 AND p.id > $2 \
+               AND EXISTS (SELECT 1 FROM actions a WHERE a.action_plan_id = p.uuid AND a.deleted = 0 AND a.digest = $1) \
+               ORDER BY p.id LIMIT $3";
+    let rows: Vec<(i64, Uuid)> = on_backend!(tx, |conn| sqlx::query_as(sql)
+        .bind(digest.0.as_slice())
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?);
+    Ok(rows.into_iter().map(|(serial, id)| (serial, ActionPlanId(id))).collect())
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use serde_json::{Map, Value, json};
 use watcher_bus::{Control, Event, Work};
-use watcher_domain::{ActionPlan, ActionPlanState};
+use watcher_domain::{ActionPlan, ActionPlanId, ActionPlanState};
 use watcher_store::{Stored, action, action_plan};
 
 use crate::arguments::Arguments;
@@ -64,7 +64,7 @@ pub(crate) async fn update(
     let moved = find::action_plan_by_uuid(&mut tx, &context, Some(uuid), &ident.0).await?;
     let view = full_record(&mut tx, &context, &moved).await?;
     tx.commit().await?;
-    announce(&context, &plan, to);
+    announce(&context, plan.id, plan.state, to);
     Ok(Json(view))
 }
 
@@ -112,10 +112,10 @@ fn document(plan: &Stored<ActionPlan>) -> Map<String, Value> {
     }
 }
 
-fn announce(context: &Context, plan: &ActionPlan, state: ActionPlanState) {
-    let action_plan_id = plan.id;
-    tracing::info!(action_plan.id = %action_plan_id, "action plan {action_plan_id} moved from {} to {state}", plan.state);
-    context.api.bus.publish(Event::ActionPlan { action_plan_id, old: Some(plan.state), state });
+/// Tells everybody that an action plan was moved by hand.
+pub(crate) fn announce(context: &Context, action_plan_id: ActionPlanId, from: ActionPlanState, state: ActionPlanState) {
+    tracing::info!(action_plan.id = %action_plan_id, "action plan {action_plan_id} moved from {from} to {state}");
+    context.api.bus.publish(Event::ActionPlan { action_plan_id, old: Some(from), state });
     if state == ActionPlanState::Pending {
         context.api.bus.publish(Work::RunActionPlan { action_plan_id });
     }

@@ -4,7 +4,7 @@ use axum::Json;
 use serde_json::{Map, Value, json};
 use watcher_bus::{Control, Event};
 use watcher_domain::interval::Interval;
-use watcher_domain::{Audit, AuditState, AuditType, GoalId, StrategyId, Timestamp};
+use watcher_domain::{Audit, AuditId, AuditState, AuditType, GoalId, StrategyId, Timestamp};
 use watcher_store::{Stored, Tx, Visibility, audit, goal, strategy};
 
 use crate::arguments::Arguments;
@@ -64,7 +64,7 @@ pub(crate) async fn update(
     let names = find::names(&mut tx, &context, [stored.goal_id], stored.strategy_id).await?;
     tx.commit().await?;
     if state != before.state {
-        announce(&context, &before, state);
+        announce(&context, before.id, before.state, state);
     }
     if state != before.state || after.audit_type == AuditType::Continuous {
         context.api.bus.publish(Control::ScheduleChanged);
@@ -251,11 +251,11 @@ async fn write(
     Ok(())
 }
 
-fn announce(context: &Context, before: &Audit, state: AuditState) {
-    let audit_id = before.id;
-    tracing::info!(audit.id = %audit_id, "audit {audit_id} moved from {} to {state}", before.state);
-    context.api.bus.publish(Event::Audit { audit_id, old: Some(before.state), state });
-    if before.state == AuditState::Ongoing {
+/// Tells everybody that an audit was moved by hand.
+pub(crate) fn announce(context: &Context, audit_id: AuditId, from: AuditState, state: AuditState) {
+    tracing::info!(audit.id = %audit_id, "audit {audit_id} moved from {from} to {state}");
+    context.api.bus.publish(Event::Audit { audit_id, old: Some(from), state });
+    if from == AuditState::Ongoing {
         context.api.bus.publish(Control::AuditStopped { audit_id });
     }
 }

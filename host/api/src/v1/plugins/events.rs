@@ -19,8 +19,8 @@ use crate::v1::plugins::PluginPath;
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct PluginEventView {
     id: i64,
-    /// `uploaded`, `updated`, `deactivated`, `reactivated`, `deprecated`, `version_deleted`, `deleted`, `member_offered`,
-    /// `member_withdrawn`, `member_accepted`, `member_rejected`, `member_undecided`, `accepted`, `dropped` or `granted`.
+    /// `uploaded`, `updated`, `deactivated`, `stopped` (what used a deactivated version), `reactivated`, `deprecated`,
+    /// `version_deleted`, `deleted`, `member_offered`, `member_withdrawn`, `member_accepted`, `member_rejected`, `member_undecided`, `accepted`, `dropped` or `granted`.
     event: String,
     /// The project of whoever did it.
     project_id: Option<String>,

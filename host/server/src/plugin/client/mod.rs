@@ -134,8 +134,15 @@ pub enum ClientCommand {
         #[arg(long, value_name = "PROJECT-ID")]
         project: Option<String>,
     },
-    /// Switch a version off: new audits and plans refuse it, those that run go on.
-    Deactivate(LifeArgs),
+    /// Switch a version off: new audits and plans refuse it, those that run go on or are stopped.
+    Deactivate {
+        /// Which version.
+        #[command(flatten)]
+        version: LifeArgs,
+        /// Cancel the audits and action plans that use it, in every project.
+        #[arg(long)]
+        stop: bool,
+    },
     /// Let a version run again.
     Reactivate(LifeArgs),
     /// Run a version only where no other does.
@@ -272,7 +279,7 @@ pub struct AnswerArgs {
     pub project: Option<String>,
 }
 
-/// Arguments of `deactivate`, `reactivate` and `deprecate`.
+/// Which version `deactivate`, `reactivate` and `deprecate` are about, and why.
 #[derive(Debug, Args)]
 pub struct LifeArgs {
     /// Which plugin.
@@ -337,9 +344,9 @@ pub async fn run(client: Client) -> anyhow::Result<ExitCode> {
             let changes = changes(visibility, default_version, description)?;
             view::record(&service, &service.send(Method::Patch, &found.path(""), Some(&changes)).await?);
         }
-        ClientCommand::Deactivate(arguments) => life(&service, "deactivate", arguments).await?,
-        ClientCommand::Reactivate(arguments) => life(&service, "reactivate", arguments).await?,
-        ClientCommand::Deprecate(arguments) => life(&service, "deprecate", arguments).await?,
+        ClientCommand::Deactivate { version, stop } => life(&service, "deactivate", version, stop).await?,
+        ClientCommand::Reactivate(version) => life(&service, "reactivate", version, false).await?,
+        ClientCommand::Deprecate(version) => life(&service, "deprecate", version, false).await?,
         ClientCommand::Signatures(arguments) => signing::signatures(&service, arguments).await?,
         ClientCommand::SigningPolicy(arguments) => signing::policy(&service, arguments).await?,
         ClientCommand::Quota { project, limit } => quota(&service, project, &limit).await?,
@@ -427,10 +434,13 @@ async fn answer(service: &Connection, status: &str, arguments: AnswerArgs) -> an
     Ok(())
 }
 
-async fn life(service: &Connection, change: &str, arguments: LifeArgs) -> anyhow::Result<()> {
+async fn life(service: &Connection, change: &str, arguments: LifeArgs, stop: bool) -> anyhow::Result<()> {
     let found = Named::find(service, &arguments.plugin).await?;
     let path = found.path(&format!("/versions/{}/{change}", arguments.version));
-    let body = arguments.reason.map(|reason| json!({"reason": reason}));
+    let mut body = Map::new();
+    body.extend(arguments.reason.map(|reason| ("reason".to_owned(), reason.into())));
+    body.extend(stop.then(|| ("running".to_owned(), "stop".into())));
+    let body = (!body.is_empty()).then_some(Value::Object(body));
     let version = service.send(Method::Post, &path, body.as_ref()).await?;
     view::versions(service, vec![version]);
     Ok(())

@@ -1,0 +1,170 @@
+//! Stops what uses a deactivated version.
+
+use serde_json::json;
+use watcher_domain::plugin::VersionState;
+use watcher_domain::{ActionPlanId, ActionPlanState, AuditId, AuditState, Digest, PluginId, PluginKind, Timestamp};
+use watcher_store::plugin::{self, Plugin};
+use watcher_store::{Tx, Visibility, action, action_plan, audit};
+
+use crate::Registry;
+use crate::actor::Actor;
+use crate::error::Result;
+use crate::upload::release;
+
+/// How many audits or action plans are looked at together.
+const PAGE: u32 = 100;
+/// How often something may be moved by others while it is being stopped. Its state only goes on, so it ends soon.
+const ATTEMPTS: usize = 4;
+
+/// What was stopped: for whoever works on it to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stopped {
+    /// The audits, which are CANCELLED now, with the state in which each was.
+    pub audits: Vec<(AuditId, AuditState)>,
+    /// The action plans: the state in which each was, and the one in which it is: CANCELLED, or CANCELLING.
+    pub action_plans: Vec<(ActionPlanId, ActionPlanState, ActionPlanState)>,
+}
+
+impl Registry {
+    /// Stops what uses a deactivated version through this plugin, as who cancels it does, and what waits for it. An active version is left alone.
+    ///
+    /// This is a transaction of its own, after the one that deactivated: whoever began in between is seen here, and whoever begins later is
+    /// refused. It may be done again at any time.
+    pub async fn stop_users(
+        &self,
+        actor: &Actor,
+        id: PluginId,
+        version: &str,
+        reason: Option<&str>,
+    ) -> Result<Stopped> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let found = release(&mut tx, actor, id, version).await?;
+        if found.version.state != VersionState::Deactivated {
+            return Ok(Stopped::default());
+        }
+        let Plugin { kind, name, .. } = &found.plugin.value;
+        let number = &found.version.version.description.version;
+        let mut message = format!("{kind} {name} {number} was deactivated, and what used it was stopped");
+        if let Some(reason) = reason {
+            message.push_str(": ");
+            message.push_str(reason);
+        }
+        let digest = found.version.version.digest;
+        let mut stopper = Stopper { tx: &mut tx, plugin: id, digest, message, now, stopped: Stopped::default() };
+        match kind {
+            PluginKind::Strategy => stopper.audits_of_strategy().await?,
+            PluginKind::Planner | PluginKind::ScoringEngine => stopper.audits_at_work().await?,
+            PluginKind::Action => stopper.action_plans().await?,
+        }
+        let stopped = stopper.stopped;
+        let detail = json!({
+            "version": number,
+            "reason": reason,
+            "audits": stopped.audits.len(),
+            "action_plans": stopped.action_plans.len(),
+        });
+        actor.note(&mut tx, id, "stopped", Some(digest), detail, now).await?;
+        tx.commit().await?;
+        tracing::info!(
+            plugin.id = %id,
+            plugin.digest = %digest,
+            "{} audits and {} action plans were stopped with version {digest} of plugin {id}",
+            stopped.audits.len(),
+            stopped.action_plans.len()
+        );
+        Ok(stopped)
+    }
+}
+
+struct Stopper<'a> {
+    tx: &'a mut Tx,
+    plugin: PluginId,
+    digest: Digest,
+    message: String,
+    now: Timestamp,
+    stopped: Stopped,
+}
+
+impl Stopper<'_> {
+    async fn audits_of_strategy(&mut self) -> Result<()> {
+        let mut last = 0;
+        loop {
+            let page = plugin::audits_of_strategy(self.tx, self.plugin, self.digest, last, PAGE).await?;
+            let Some((serial, _)) = page.last() else { return Ok(()) };
+            last = *serial;
+            for (_, id) in page {
+                self.stop_audit(id).await?;
+            }
+        }
+    }
+
+    /// Nobody writes down which planner and which scoring engines an audit asks, and it may ask by several names: every one that is being worked on
+    /// and could ask this one is stopped. One that waits will be refused.
+    async fn audits_at_work(&mut self) -> Result<()> {
+        let mut last = 0;
+        loop {
+            let page = plugin::audits_at_work(self.tx, last, PAGE).await?;
+            let Some((serial, _)) = page.last() else { return Ok(()) };
+            last = *serial;
+            for (_, id) in page {
+                let Some(found) = audit::get(self.tx, id).await? else { continue };
+                if plugin::may_use(self.tx, self.plugin, &Visibility::of(found.project_id.as_ref())).await? {
+                    self.stop_audit(id).await?;
+                }
+            }
+        }
+    }
+
+    async fn action_plans(&mut self) -> Result<()> {
+        let mut last = 0;
+        loop {
+            let page = plugin::plans_handled_by(self.tx, self.digest, last, PAGE).await?;
+            let Some((serial, _)) = page.last() else { return Ok(()) };
+            last = *serial;
+            for (_, id) in page {
+                let Some(found) = action_plan::get(self.tx, id).await? else { continue };
+                let visible = Visibility::of(found.project_id.as_ref());
+                if plugin::runs_through(self.tx, self.plugin, self.digest, &visible).await? {
+                    self.stop_action_plan(id).await?;
+                }
+            }
+        }
+    }
+
+    async fn stop_audit(&mut self, id: AuditId) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let Some(found) = audit::get(self.tx, id).await? else { return Ok(()) };
+            let from = found.state;
+            if !matches!(from, AuditState::Pending | AuditState::Ongoing) {
+                return Ok(());
+            }
+            if audit::stop(self.tx, id, from, AuditState::Cancelled, &self.message, self.now).await? {
+                self.stopped.audits.push((id, from));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop_action_plan(&mut self, id: ActionPlanId) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let Some(found) = action_plan::get(self.tx, id).await? else { return Ok(()) };
+            let from = found.state;
+            let to = match from {
+                ActionPlanState::Pending => ActionPlanState::Cancelled,
+                ActionPlanState::Ongoing => ActionPlanState::Cancelling,
+                _ => return Ok(()),
+            };
+            if action_plan::transition(self.tx, id, from, to, self.now).await? {
+                action_plan::set_status_message(self.tx, id, &self.message, self.now).await?;
+                if to == ActionPlanState::Cancelled {
+                    action::cancel_pending_of_plan(self.tx, id, self.now).await?;
+                }
+                self.stopped.action_plans.push((id, from, to));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
