@@ -63,6 +63,8 @@ impl FairPermits {
                 let mut state = self.lock();
                 let queue = state.owners.entry(owner.clone()).or_default();
                 queue.share = share.max(1);
+                // Whoever stopped waiting while nothing became free left a place behind.
+                queue.waiting.retain(|sender| !sender.is_closed());
                 queue.waiting.push_back(sender);
             }
             self.share_out();
@@ -211,6 +213,14 @@ mod tests {
         assert!(look(&mut patient).is_some());
         drop(patient);
         assert!(permits.lock().owners.is_empty(), "nothing is remembered of who has gone");
+    }
+
+    #[test]
+    fn who_stops_waiting_leaves_nothing_behind_while_nothing_becomes_free() {
+        let permits = FairPermits::new(1, 1);
+        let _held = take(&permits, "a");
+        (0..100).for_each(|_| drop(ask(&permits, "a")));
+        assert!(permits.lock().owners[&Some(owner("a"))].waiting.len() <= 1);
     }
 
     proptest! {

@@ -86,6 +86,8 @@ pub struct Runtime {
     components: Components,
     slots: Arc<FairPermits>,
     side_slots: Arc<FairPermits>,
+    /// How many of them one project has at most: its scoring engines must not hold up the aborts of others.
+    side_share: usize,
     threads: Option<FairThreads>,
     waiting: AtomicUsize,
     max_waiting: usize,
@@ -111,6 +113,7 @@ impl Runtime {
             components,
             slots: FairPermits::new(max_instances as usize, max_instances as usize),
             side_slots: FairPermits::new(side_instances as usize, side_instances as usize),
+            side_share: side_instances.div_ceil(2) as usize,
             threads: options.threads.map(FairThreads::start).transpose()?,
             meter: options.meter,
             rates: Arc::default(),
@@ -203,11 +206,13 @@ impl Runtime {
         }
     }
 
-    fn slots_of(&self, loaded: &Loaded, is_abort: bool) -> &Arc<FairPermits> {
+    /// The places for a call, and how many of them one project has at most.
+    fn slots_of(&self, loaded: &Loaded, is_abort: bool) -> (&Arc<FairPermits>, usize) {
+        let side = (&self.side_slots, self.side_share);
         match loaded.kind() {
-            PluginKind::ScoringEngine => &self.side_slots,
-            PluginKind::Action if is_abort => &self.side_slots,
-            PluginKind::Strategy | PluginKind::Planner | PluginKind::Action => &self.slots,
+            PluginKind::ScoringEngine => side,
+            PluginKind::Action if is_abort => side,
+            PluginKind::Strategy | PluginKind::Planner | PluginKind::Action => (&self.slots, usize::MAX),
         }
     }
 
@@ -217,9 +222,9 @@ impl Runtime {
         if share == 0 {
             return Err(busy("the project may run no plugins: its limit of concurrent calls is 0".to_owned()));
         }
-        let within = usize::try_from(share).unwrap_or(usize::MAX);
-        let mut place =
-            std::pin::pin!(self.slots_of(loaded, call.is_abort()).acquire_within(account.project.clone(), within));
+        let (slots, most) = self.slots_of(loaded, call.is_abort());
+        let within = usize::try_from(share).unwrap_or(usize::MAX).min(most);
+        let mut place = std::pin::pin!(slots.acquire_within(account.project.clone(), within));
         // Most calls find a free instance at once, and count among nobody who waits.
         if let std::task::Poll::Ready(slot) = futures::poll!(place.as_mut()) {
             return Ok(slot);
@@ -230,7 +235,7 @@ impl Runtime {
         }
         tokio::time::timeout(call.limits.deadline(), place).await.map_err(|_| {
             let reason = "no instance became free before the deadline of the call";
-            busy(format!("{reason}; a project has at most {share} at a time"))
+            busy(format!("{reason}; a project has at most {within} at a time"))
         })
     }
 
@@ -253,7 +258,7 @@ impl Runtime {
 
     async fn ask_name(&self, loaded: &Arc<Loaded>) -> Option<String> {
         // Without a slot of its own the question would overrun the pool; without a free one the digest has to do.
-        let slot = futures::FutureExt::now_or_never(self.slots_of(loaded, false).acquire(None))?;
+        let slot = futures::FutureExt::now_or_never(self.slots_of(loaded, false).0.acquire(None))?;
         let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
         let bill = Bill::new(Arc::new(Unmetered), &Account::default(), loaded.digest);
         let work = guest(self.engine.clone(), Arc::clone(loaded), call, bill, slot, |store, loaded| {

@@ -37,6 +37,7 @@ pub struct RunningService {
     pub bus: Bus,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    meter: Arc<UsageMeter>,
 }
 
 impl RunningService {
@@ -48,6 +49,8 @@ impl RunningService {
                 tracing::error!(%error, "a part of the service crashed");
             }
         }
+        // After those whose calls it counts.
+        write_usage(&self.meter).await;
     }
 }
 
@@ -196,7 +199,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             watcher_api::serve(listener, router, connections, api_stop.cancelled_owned()).await;
         }),
     ];
-    tasks.push(tokio::spawn(write_usage(meter, stop.clone())));
+    tasks.push(tokio::spawn(keep_usage(Arc::clone(&meter), stop.clone())));
     if let Some(watch) = watch {
         tasks.push(tokio::spawn(watch(policy).run(stop.clone())));
     }
@@ -204,21 +207,21 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         tasks.push(tokio::spawn(warn(address, stop.clone())));
     }
     tracing::info!(%address, "watcher-host serves on {address}");
-    Ok(RunningService { address, store, bus, stop, tasks })
+    Ok(RunningService { address, store, bus, stop, tasks, meter })
 }
 
-/// Writes what plugins used, again and again and at the end.
-async fn write_usage(meter: Arc<UsageMeter>, stop: CancellationToken) {
+/// Writes what plugins used, again and again.
+async fn keep_usage(meter: Arc<UsageMeter>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(WRITTEN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let ended = stop.run_until_cancelled(ticks.tick()).await.is_none();
-        if let Err(error) = meter.write().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "what plugins used could not be written");
-        }
-        if ended {
-            return;
-        }
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        write_usage(&meter).await;
+    }
+}
+
+async fn write_usage(meter: &UsageMeter) {
+    if let Err(error) = meter.write().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "what plugins used could not be written");
     }
 }
 
