@@ -51,13 +51,13 @@ impl Registry {
             message.push_str(reason);
         }
         let digest = found.version.version.digest;
-        let mut stopper = Stopper { tx: &mut tx, plugin: id, digest, message, now, stopped: Stopped::default() };
+        let mut work = Stopper { tx: &mut tx, plugin: id, digest, message, now, stopped: Stopped::default() };
         match kind {
-            PluginKind::Strategy => stopper.audits_of_strategy().await?,
-            PluginKind::Planner | PluginKind::ScoringEngine => stopper.audits_at_work().await?,
-            PluginKind::Action => stopper.action_plans().await?,
+            PluginKind::Strategy => work.audits_of_strategy().await?,
+            PluginKind::Planner | PluginKind::ScoringEngine => work.audits_at_work().await?,
+            PluginKind::Action => work.action_plans().await?,
         }
-        let stopped = stopper.stopped;
+        let stopped = work.stopped;
         let detail = json!({
             "version": number,
             "reason": reason,
