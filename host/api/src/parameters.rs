@@ -5,7 +5,7 @@ use jsonschema::paths::LocationSegment;
 use jsonschema::{JsonType, ValidationError};
 use serde_json::{Map, Value};
 
-use crate::text::{indexed, plain, pretty, quoted, repr};
+use crate::text::{indexed, plain, pretty, quoted, repr, shown};
 
 /// Parameters that do not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,12 @@ pub(crate) enum Misfit {
 /// The parameters with defaults filled in.
 pub(crate) fn complete(schema: &Value, given: Map<String, Value>) -> Result<Map<String, Value>, Misfit> {
     let mut value = Value::Object(given);
-    let unknown = fill(schema, &mut value);
+    watcher_domain::schema::within_bounds(schema, &value).map_err(|error| Misfit::Value(error.to_string()))?;
+    let mut room = MOST_DEFAULT_BYTES;
+    let unknown = fill(schema, &mut value, &mut room);
+    if room == 0 {
+        return Err(Misfit::Value(format!("their defaults have more than {MOST_DEFAULT_BYTES} bytes")));
+    }
     if let Some(Unknown { name, first: true }) = unknown {
         return Err(Misfit::Unknown(name));
     }
@@ -31,6 +36,9 @@ pub(crate) fn complete(schema: &Value, given: Map<String, Value>) -> Result<Map<
     }
 }
 
+/// Most bytes of JSON that defaults may add: one default may be needed by every item of an array.
+const MOST_DEFAULT_BYTES: usize = 1 << 20;
+
 /// A name that a schema does not have.
 struct Unknown {
     name: String,
@@ -38,8 +46,12 @@ struct Unknown {
     first: bool,
 }
 
-/// Fills defaults in wherever the schema describes members, and finds the first unknown name.
-fn fill(schema: &Value, value: &mut Value) -> Option<Unknown> {
+/// Fills defaults in wherever the schema describes members, and finds the first unknown name. Nothing is filled in any more, and `room` is 0,
+/// when there is no room for a default.
+fn fill(schema: &Value, value: &mut Value, room: &mut usize) -> Option<Unknown> {
+    if *room == 0 {
+        return None;
+    }
     match value {
         Value::Object(members) => {
             let properties = schema.get("properties").and_then(Value::as_object).filter(|all| !all.is_empty())?;
@@ -51,10 +63,14 @@ fn fill(schema: &Value, value: &mut Value) -> Option<Unknown> {
                 if let Some(default) = schema.get("default")
                     && !members.contains_key(name)
                 {
+                    *room = room.saturating_sub(default.to_string().len() + name.len());
+                    if *room == 0 {
+                        return found;
+                    }
                     members.insert(name.clone(), default.clone());
                 }
             }
-            let deeper = properties.iter().find_map(|(name, schema)| fill(schema, members.get_mut(name)?));
+            let deeper = properties.iter().find_map(|(name, schema)| fill(schema, members.get_mut(name)?, room));
             match (found, deeper) {
                 (Some(Unknown { name, first: true }), _) => Some(Unknown { name, first: true }),
                 (_, Some(deeper)) => Some(deeper),
@@ -63,7 +79,7 @@ fn fill(schema: &Value, value: &mut Value) -> Option<Unknown> {
         }
         Value::Array(items) => {
             let schema = schema.get("items").filter(|schema| schema.is_object())?;
-            items.iter_mut().find_map(|item| fill(schema, item))
+            items.iter_mut().find_map(|item| fill(schema, item, room))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
@@ -71,6 +87,7 @@ fn fill(schema: &Value, value: &mut Value) -> Option<Unknown> {
 
 /// Checks a value; the first error is told as the original tells it.
 pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
+    watcher_domain::schema::within_bounds(schema, value).map_err(|error| error.to_string())?;
     let validator =
         watcher_domain::schema::validator(schema).map_err(|error| format!("the schema cannot be read: {error}"))?;
     match validator.iter_errors(value).next() {
@@ -118,7 +135,7 @@ fn keyword(kind: &ValidationErrorKind) -> &str {
 }
 
 fn sentence(error: &ValidationError<'_>) -> String {
-    let value = repr(error.instance());
+    let value = shown(error.instance());
     match error.kind() {
         ValidationErrorKind::Type { kind } => format!("{value} is not of type {}", types(kind)),
         ValidationErrorKind::Maximum { limit } => format!("{value} is greater than the maximum of {}", repr(limit)),
@@ -129,7 +146,7 @@ fn sentence(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::ExclusiveMinimum { limit } => {
             format!("{value} is less than or equal to the minimum of {}", repr(limit))
         }
-        ValidationErrorKind::Enum { options } => format!("{value} is not one of {}", repr(options)),
+        ValidationErrorKind::Enum { options } => format!("{value} is not one of {}", shown(options)),
         ValidationErrorKind::Required { property } => format!("{} is a required property", quoted(&plain(property))),
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let names: Vec<String> = unexpected.iter().map(|name| quoted(name)).collect();
@@ -189,6 +206,34 @@ mod tests {
              {'description': 'number parameter example',\n     'type': 'number',\n     'default': 3.2,\n     'minimum': 1.0,\n     \
              'maximum': 10.2}\n\nOn instance['para1']:\n    200"
         );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_shown_only_so_far() {
+        let deep = (0..100).fold(json!(vec![0; 400_000]), |inner, _| json!([inner]));
+        let Err(Misfit::Value(told)) = dummy(&json!({"para2": deep})) else { panic!("fits") };
+        assert!(told.contains("is not of type 'string'") && told.len() < 32_000, "{}", told.len());
+        let Err(Misfit::Value(told)) = dummy(&json!({"para1": "ä".repeat(400_000)})) else { panic!("fits") };
+        assert!(told.contains("is not of type 'number'") && told.len() < 32_000, "{}", told.len());
+    }
+
+    #[test]
+    fn defaults_of_many_items_do_not_fill_the_memory() {
+        let item = json!({"properties": {"text": {"default": "x".repeat(100_000)}}});
+        let schema = json!({"properties": {"list": {"type": "array", "items": item}}});
+        let list = |length| json!({"list": vec![json!({}); length]}).as_object().cloned().unwrap_or_default();
+        assert!(complete(&schema, list(5)).is_ok());
+        let Err(Misfit::Value(told)) = complete(&schema, list(300_000)) else { panic!("fits") };
+        assert_eq!(told, "their defaults have more than 1048576 bytes");
+    }
+
+    #[test]
+    fn what_would_take_long_to_check_is_refused_at_once() {
+        let listed: Vec<u32> = (0..40_000).collect();
+        let schema = json!({"properties": {"list": {"type": "array", "items": {"enum": listed}}}});
+        let given = json!({"list": vec![39_999; 200_000]}).as_object().cloned().unwrap_or_default();
+        let Err(Misfit::Value(told)) = complete(&schema, given) else { panic!("fits") };
+        assert!(told.starts_with("the value is too large to be checked by its schema"), "{told}");
     }
 
     #[test]

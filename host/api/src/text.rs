@@ -6,12 +6,27 @@ use serde_json::{Map, Value};
 
 /// Width at which the original breaks a value that it shows in a message.
 const WIDTH: usize = 72;
+/// Bytes of a value that are shown where it would be shown in several ways: broken over lines, a value is many times as long as it was sent.
+const MOST_SHOWN: usize = 8 << 10;
 
 /// A value as it appears within another: texts in quotes.
 pub(crate) fn repr(value: &Value) -> String {
     let mut out = String::new();
     write_repr(&mut out, value);
     out
+}
+
+/// A value as [`repr`] writes it, cut off where it is very long.
+pub(crate) fn shown(value: &Value) -> String {
+    cut(repr(value))
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MOST_SHOWN {
+        text.truncate(text.floor_char_boundary(MOST_SHOWN));
+        text.push('…');
+    }
+    text
 }
 
 /// A value as it appears alone: texts without quotes.
@@ -156,8 +171,12 @@ pub(crate) fn indexed(container: &str, indices: &[String]) -> String {
     if indices.is_empty() { container.to_owned() } else { format!("{container}[{}]", indices.join("][")) }
 }
 
-/// A value over several lines where it is wide, each line but the first after `indent` spaces.
+/// A value over several lines where it is wide, each line but the first after `indent` spaces. A very long one stands in one line and is cut off.
 pub(crate) fn pretty(value: &Value, indent: usize) -> String {
+    let short = repr(value);
+    if short.len() > MOST_SHOWN {
+        return cut(short);
+    }
     let mut out = String::new();
     write_pretty(&mut out, value, 0, 0, 1);
     let prefix = format!("\n{}", " ".repeat(indent));

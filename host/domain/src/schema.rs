@@ -10,7 +10,7 @@ use std::fmt;
 use jsonschema::{PatternOptions, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
-pub use bounds::{Flaw, FlawKind};
+pub use bounds::{Flaw, FlawKind, MAX_STEPS};
 
 /// Largest compiled pattern, and largest cache of one at work, in bytes.
 const PATTERN_BYTES: usize = 1 << 20;
@@ -31,6 +31,19 @@ impl fmt::Debug for Schema {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a JSON Schema of draft 4: {0}")]
 pub struct InvalidSchema(pub String);
+
+/// A value that is not checked, because that would take too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the value is too large to be checked by its schema: that takes up to {0} steps, and no more than {MAX_STEPS} are taken"
+)]
+pub struct TooLong(pub u64);
+
+/// Refuses what would take long to check. Whoever writes schemas also writes values, and both are checked by the service itself.
+pub fn within_bounds(document: &Value, value: &Value) -> Result<(), TooLong> {
+    let steps = bounds::steps(document, value);
+    if steps > MAX_STEPS { Err(TooLong(steps)) } else { Ok(()) }
+}
 
 /// A value that does not fit a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +82,8 @@ impl Schema {
 
     /// Checks a value as JSON Schema asks, without filling defaults in.
     pub fn check(&self, value: &Value) -> Result<(), Misfit> {
+        within_bounds(&self.document, value)
+            .map_err(|error| Misfit::Value { path: String::new(), reason: error.to_string() })?;
         match self.validator.iter_errors(value).next() {
             None => Ok(()),
             Some(error) => Err(Misfit::Value { path: error.instance_path().to_string(), reason: error.to_string() }),

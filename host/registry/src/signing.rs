@@ -54,9 +54,15 @@ pub(crate) async fn require(
         return Ok(());
     }
     let mut signatures = fresh.to_vec();
-    for stored in plugin::signatures(tx, digest).await? {
-        // One that cannot be read does not count.
-        signatures.extend(serde_json::from_value::<Signature>(stored));
+    let mut keys: Vec<_> = policies.iter().flat_map(|policy| &policy.keys).map(|key| key.public_key.id()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    // By the keys that are asked about only: whatever others say of the same component, in any number, is nothing to this project.
+    for key in keys {
+        for stored in plugin::signatures_by(tx, digest, key.as_str()).await? {
+            // One that cannot be read does not count.
+            signatures.extend(serde_json::from_value::<Signature>(stored));
+        }
     }
     for policy in policies {
         policy.admits(stage, digest, &signatures).map_err(RegistryError::Unsigned)?;
@@ -64,11 +70,19 @@ pub(crate) async fn require(
     Ok(())
 }
 
-/// Writes signatures down.
-pub(crate) async fn keep(tx: &mut Tx, digest: Digest, signatures: &[Signature], now: Timestamp) -> Result<()> {
+/// Writes signatures down that are given for a plugin of a project, or for a built-in one.
+pub(crate) async fn keep(
+    tx: &mut Tx,
+    digest: Digest,
+    project: Option<&ProjectId>,
+    signatures: &[Signature],
+    now: Timestamp,
+) -> Result<()> {
     for signature in signatures {
         let text = serde_json::to_value(signature).map_err(watcher_store::Error::Json)?;
-        plugin::add_signature(tx, digest, signature.key.as_str(), &text, now).await?;
+        if !plugin::add_signature(tx, digest, project, signature.key.as_str(), &text, now).await? {
+            return Err(RegistryError::BadSignature("the version has too many signatures already".to_owned()));
+        }
     }
     Ok(())
 }
@@ -80,9 +94,10 @@ pub async fn signing_policy(store: &Store, project: Option<&ProjectId>) -> Resul
     Ok((policy(&mut tx, project).await?, since))
 }
 
-/// The signatures over a component.
-pub async fn signatures(tx: &mut Tx, digest: Digest) -> Result<Vec<Signature>> {
-    let stored = plugin::signatures(tx, digest).await?;
+/// The signatures over a component that were given for plugins of a project, or for built-in ones. What other projects that have the same
+/// component were given is not told.
+pub async fn signatures(tx: &mut Tx, digest: Digest, project: Option<&ProjectId>) -> Result<Vec<Signature>> {
+    let stored = plugin::signatures(tx, digest, project).await?;
     Ok(stored.into_iter().filter_map(|signature| serde_json::from_value(signature).ok()).collect())
 }
 
@@ -114,10 +129,11 @@ impl Registry {
         let mut tx = self.store.begin().await?;
         let release = crate::upload::release(&mut tx, actor, id, version).await?;
         let digest = release.version.version.digest;
-        keep(&mut tx, digest, &added, now).await?;
+        let owner = release.plugin.value.project_id.as_ref();
+        keep(&mut tx, digest, owner, &added, now).await?;
         let keys: Vec<&str> = added.iter().map(|signature| signature.key.as_str()).collect();
         actor.note(&mut tx, id, "signed", Some(digest), json!({"keys": keys}), now).await?;
-        let all = signatures(&mut tx, digest).await?;
+        let all = signatures(&mut tx, digest, owner).await?;
         plugin::bump(&mut tx).await?;
         tx.commit().await?;
         Ok(all)

@@ -145,7 +145,7 @@ impl Registry {
             uploaded_by: actor.user.clone(),
         };
         plugin::insert_packed(&mut tx, &version, packed, &about).await?;
-        signing::keep(&mut tx, digest, signatures, now).await?;
+        signing::keep(&mut tx, digest, Some(project), signatures, now).await?;
         // Asked again: a key may have been revoked while the component was checked.
         signing::require(&mut tx, Stage::Upload, Some(project), digest, &[]).await?;
         let detail = json!({"version": number, "size_bytes": size_bytes});

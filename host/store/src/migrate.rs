@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     20 "0020_registry",
     30 "0030_signatures",
     40 "0040_usage",
+    50 "0050_signatures_of_projects",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -20,6 +20,10 @@ pub const MAX_UNFOLDED: u64 = 20_000;
 pub const MAX_PATTERNS: usize = 64;
 /// Longest pattern in characters.
 pub const MAX_PATTERN_CHARS: usize = 1_000;
+/// Most steps that checking a value may take: what each part of the value may be held against, counted before it is.
+pub const MAX_STEPS: u64 = 5_000_000;
+/// Steps for looking at one byte of text with one pattern: many states of it may have to be followed at a time.
+const STEPS_PER_BYTE: u64 = 16;
 /// More flaws are not listed.
 const MAX_FLAWS: usize = 50;
 
@@ -58,9 +62,32 @@ impl fmt::Display for Flaw {
     }
 }
 
+/// How many steps checking a value takes at most, by a schema whose bounds are kept. Each part of the value is held against each part of the
+/// schema once at most; so many parts of the one and of the other are few, and both together may be too much.
+pub fn steps(document: &Value, value: &Value) -> u64 {
+    let mut walk = Walk::new(document);
+    let size = walk.visit(String::new(), document, 0);
+    let (mut parts, mut bytes) = (0_u64, 0_u64);
+    let mut stack = vec![value];
+    while let Some(part) = stack.pop() {
+        parts += 1;
+        match part {
+            Value::String(text) => bytes += text.len() as u64,
+            Value::Array(items) => stack.extend(items),
+            Value::Object(members) => {
+                bytes += members.keys().map(|name| name.len() as u64).sum::<u64>();
+                stack.extend(members.values());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let texts = size.patterns.saturating_mul(bytes).saturating_mul(STEPS_PER_BYTE);
+    size.weight.saturating_mul(parts).saturating_add(texts)
+}
+
 /// Every bound that a schema does not keep.
 pub fn flaws(document: &Value) -> Vec<Flaw> {
-    let mut walk = Walk { document, seen: HashMap::new(), schemas: 0, patterns: 0, flaws: Vec::new() };
+    let mut walk = Walk::new(document);
     let bytes = serde_json::to_string(document).map_or(usize::MAX, |text| text.len());
     if bytes > MAX_BYTES {
         walk.flaw(FlawKind::Size, "", format!("the schema has {bytes} bytes; at most {MAX_BYTES} are allowed"));
@@ -120,9 +147,13 @@ struct Size {
     unfolded: u64,
     /// How deep it goes below itself.
     height: usize,
+    /// Schemas, counted likewise, with the values and names that they list.
+    weight: u64,
+    /// Patterns, counted likewise.
+    patterns: u64,
 }
 
-const NOTHING: Size = Size { unfolded: 1, height: 0 };
+const NOTHING: Size = Size { unfolded: 1, height: 0, weight: 1, patterns: 0 };
 
 enum Seen {
     /// It is being looked at: whoever comes here again goes in a circle.
@@ -139,6 +170,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    fn new(document: &'a Value) -> Self {
+        Self { document, seen: HashMap::new(), schemas: 0, patterns: 0, flaws: Vec::new() }
+    }
+
     fn flaw(&mut self, kind: FlawKind, path: &str, reason: impl Into<String>) {
         if self.flaws.len() < MAX_FLAWS {
             self.flaws.push(Flaw { kind, path: path.to_owned(), reason: reason.into() });
@@ -177,10 +212,12 @@ impl<'a> Walk<'a> {
         }
         self.seen.insert(pointer.clone(), Seen::Open);
         self.words(&pointer, object);
-        let mut size = NOTHING;
+        let mut size = Size { weight: 1 + listed(object), patterns: own_patterns(object), ..NOTHING };
         let mut add = |below: Size| {
             size.unfolded = size.unfolded.saturating_add(below.unfolded);
             size.height = size.height.max(below.height + 1);
+            size.weight = size.weight.saturating_add(below.weight);
+            size.patterns = size.patterns.saturating_add(below.patterns);
         };
         for (below, child) in children(object) {
             add(self.visit(format!("{pointer}{below}"), child, depth + 1));
@@ -246,6 +283,34 @@ impl<'a> Walk<'a> {
         };
         Some((target, schema))
     }
+}
+
+/// The values and names that a schema lists itself; each may be looked at for each part of a value.
+fn listed(schema: &Map<String, Value>) -> u64 {
+    let values = schema.get("enum").map_or(0, parts);
+    let required = schema.get("required").map_or(0, parts);
+    let dependencies = object(schema, "dependencies").into_iter().flat_map(Map::values);
+    values + required + dependencies.filter(|names| names.is_array()).map(parts).sum::<u64>()
+}
+
+/// The parts of a value, itself among them.
+fn parts(value: &Value) -> u64 {
+    let (mut count, mut stack) = (0, vec![value]);
+    while let Some(part) = stack.pop() {
+        count += 1;
+        match part {
+            Value::Array(items) => stack.extend(items),
+            Value::Object(members) => stack.extend(members.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    count
+}
+
+/// The patterns that a schema has itself.
+fn own_patterns(schema: &Map<String, Value>) -> u64 {
+    let names = object(schema, "patternProperties").map_or(0, Map::len) as u64;
+    names + u64::from(schema.contains_key("pattern"))
 }
 
 /// The schemas directly within a schema, with their pointers from it.
@@ -365,6 +430,20 @@ mod tests {
             (kind, text.as_str()),
             (FlawKind::Size, "with its references followed it has more than 20000 schemas")
         );
+    }
+
+    #[test]
+    fn a_check_is_known_to_be_long_before_it_begins() {
+        let many = Value::from((0..100_000).map(|n| n % 10).collect::<Vec<_>>());
+        let ordinary = json!({"items": {"type": "integer", "enum": (0..10).collect::<Vec<_>>()}});
+        assert!(steps(&ordinary, &many) <= MAX_STEPS);
+        let listed = json!({"items": {"enum": (0..40_000).collect::<Vec<_>>()}});
+        assert_eq!((flaws(&listed), steps(&listed, &many) > MAX_STEPS), (vec![], true));
+        let below: Vec<Value> = (0..4_000).map(|n| json!({"minimum": n})).collect();
+        assert!(steps(&json!({"items": {"anyOf": below}}), &many) > MAX_STEPS);
+        let text = json!("ab".repeat(400_000));
+        assert!(steps(&json!({"pattern": "a[ab]{1000}c"}), &text) > MAX_STEPS);
+        assert!(steps(&json!({"type": "string"}), &text) <= MAX_STEPS);
     }
 
     #[test]

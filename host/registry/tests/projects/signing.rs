@@ -86,3 +86,57 @@ async fn acceptance_and_execution_ask_the_project_that_uses_the_plugin() {
         assert!(matches!(invisible, Err(RegistryError::NoPlugin)));
     }
 }
+
+#[tokio::test]
+async fn a_project_with_the_same_component_neither_sees_nor_replaces_the_signatures_of_another() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let key = SigningKey::generate().unwrap();
+        let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
+        let own = stage.registry.upload(&actor("a"), signed(&component, &key)).await.unwrap();
+        let digest = own.version.version.digest;
+        let required = policy(&key, KeyState::Active, &[When::Execution]);
+        stage.registry.set_signing_policy(Some(&project("a")), &required).await.unwrap();
+        let other = stage.registry.upload(&actor("b"), component.clone()).await.unwrap();
+        let mut forged = serde_json::to_value(key.sign(digest)).unwrap();
+        forged["signature"] = format!("{}==", "A".repeat(86)).into();
+        let kept = stage.registry.sign(&actor("b"), other.plugin.id, "1.0.0", &forged.to_string()).await.unwrap();
+        assert_eq!(kept.len(), 1, "{}: what the other project was given is not told", store.name);
+        let many: Vec<_> = (0..300)
+            .map(|n| serde_json::json!({"key": format!("{n:016x}"), "signature": forged["signature"]}))
+            .collect();
+        let mut refused = None;
+        for some in many.chunks(16) {
+            let text = serde_json::to_string(some).unwrap();
+            refused = refused.or(stage.registry.sign(&actor("b"), other.plugin.id, "1.0.0", &text).await.err());
+        }
+        assert!(matches!(refused, Some(RegistryError::BadSignature(_))), "{}: they are bounded", store.name);
+        let guard = SigningGuard(watcher_store::Store::clone(&store));
+        guard.may_run(Some(&project("a")), digest).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let listed = watcher_registry::signatures(&mut tx, digest, Some(&project("a"))).await.unwrap();
+        assert_eq!(listed, [key.sign(digest)], "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn a_signed_version_is_deleted_with_its_signatures_and_those_of_others_stay() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let key = SigningKey::generate().unwrap();
+        let component = signed(&upload(&strategy_of("mine", "1.0.0", "g", "")), &key);
+        let one = stage.registry.upload(&actor("a"), component.clone()).await.unwrap();
+        let two = stage.registry.upload(&actor("b"), component.clone()).await.unwrap();
+        let digest = one.version.version.digest;
+        stage.registry.delete_version(&actor("a"), one.plugin.id, "1.0.0").await.unwrap();
+        let listed = async |who: &str| {
+            let mut tx = store.read().await.unwrap();
+            watcher_registry::signatures(&mut tx, digest, Some(&project(who))).await.unwrap().len()
+        };
+        assert_eq!((listed("a").await, listed("b").await), (0, 1), "{}", store.name);
+        stage.registry.delete(&actor("b"), two.plugin.id).await.unwrap();
+        assert_eq!(listed("b").await, 0, "{}", store.name);
+        let again = stage.registry.upload(&actor("b"), component).await.unwrap();
+        assert_eq!(again.version.version.digest, digest);
+    }
+}

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::store::Tx;
 use crate::value::{Place, json};
 
-/// Signatures that are read of one component at most; they are added by hand.
+/// Signatures over one component that are kept for one project, and read by one key, at most; they are added by hand.
 const MOST_SIGNATURES: u32 = 256;
 
 /// A project as the table has it: that of the administrator, which counts for all, has no name.
@@ -39,24 +39,53 @@ pub async fn set_signing_policy(
     Ok(())
 }
 
-/// The signatures over a component, first added first.
-pub async fn signatures(tx: &mut Tx, digest: Digest) -> Result<Vec<Value>> {
-    let sql =
-        format!("SELECT id, signature FROM plugin_signatures WHERE digest = $1 ORDER BY id LIMIT {MOST_SIGNATURES}");
+/// The signatures over a component that were given for plugins of a project, or for built-in ones, first added first.
+pub async fn signatures(tx: &mut Tx, digest: Digest, project: Option<&ProjectId>) -> Result<Vec<Value>> {
+    let sql = format!(
+        "SELECT id, signature FROM plugin_signatures WHERE digest = $1 AND project_id = $2 ORDER BY id LIMIT {MOST_SIGNATURES}"
+    );
+    let (sql, project) = (sqlx::AssertSqlSafe(sql), owner(project));
+    let rows: Vec<(i64, String)> =
+        on_backend!(tx, |conn| sqlx::query_as(sql).bind(digest.0.as_slice()).bind(project).fetch_all(conn).await?);
+    read(&rows)
+}
+
+/// The signatures over a component by a key, whichever project they were given for, first added first.
+pub async fn signatures_by(tx: &mut Tx, digest: Digest, key: &str) -> Result<Vec<Value>> {
+    let sql = format!(
+        "SELECT id, signature FROM plugin_signatures WHERE digest = $1 AND key_id = $2 ORDER BY id LIMIT {MOST_SIGNATURES}"
+    );
     let sql = sqlx::AssertSqlSafe(sql);
     let rows: Vec<(i64, String)> =
-        on_backend!(tx, |conn| sqlx::query_as(sql).bind(digest.0.as_slice()).fetch_all(conn).await?);
+        on_backend!(tx, |conn| sqlx::query_as(sql).bind(digest.0.as_slice()).bind(key).fetch_all(conn).await?);
+    read(&rows)
+}
+
+fn read(rows: &[(i64, String)]) -> Result<Vec<Value>> {
     rows.iter().map(|(id, text)| Place { table: "plugin_signatures", id: *id }.json("signature", text)).collect()
 }
 
-/// Adds a signature; a later one by the same key takes the place of the earlier one.
+/// Adds a signature that is given for a plugin of a project, or for a built-in one; a later one by the same key takes the place of the earlier
+/// one. `false` if the project has given as many as are kept.
 ///
 /// # Errors
 /// [`Error::Reference`](crate::Error::Reference) if there is no such component.
-pub async fn add_signature(tx: &mut Tx, digest: Digest, key: &str, signature: &Value, now: Timestamp) -> Result<()> {
-    let sql = "INSERT INTO plugin_signatures (digest, key_id, signature, created_at) VALUES ($1, $2, $3, $4) \
-               ON CONFLICT (digest, key_id) DO UPDATE SET signature = excluded.signature";
-    let signature = json(signature)?;
-    execute!(tx, sql, digest.0.as_slice(), key, &signature, now)?;
-    Ok(())
+pub async fn add_signature(
+    tx: &mut Tx,
+    digest: Digest,
+    project: Option<&ProjectId>,
+    key: &str,
+    signature: &Value,
+    now: Timestamp,
+) -> Result<bool> {
+    let (project, signature) = (owner(project), json(signature)?);
+    let others = "SELECT count(*) FROM plugin_signatures WHERE digest = $1 AND project_id = $2 AND key_id <> $3";
+    let count = scalars!(tx, i64, others, digest.0.as_slice(), project, key)?;
+    if count.first().is_some_and(|count| *count >= i64::from(MOST_SIGNATURES)) {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO plugin_signatures (digest, project_id, key_id, signature, created_at) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (digest, project_id, key_id) DO UPDATE SET signature = excluded.signature";
+    execute!(tx, sql, digest.0.as_slice(), project, key, &signature, now)?;
+    Ok(true)
 }

@@ -263,6 +263,11 @@ pub async fn delete_version(tx: &mut Tx, plugin: PluginId, digest: Digest, now: 
     if execute!(tx, gone, plugin.0, bytes)? == 0 {
         return Ok(false);
     }
+    // What was given for it ends with it; a project has a component once.
+    let unsigned = "DELETE FROM plugin_signatures WHERE digest = $1 AND (\
+                    project_id = (SELECT COALESCE(p.project_id, '') FROM plugins p WHERE p.uuid = $2) \
+                    OR NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = plugin_signatures.digest))";
+    execute!(tx, unsigned, bytes, plugin.0)?;
     let unused = "DELETE FROM components WHERE digest = $1 \
                   AND NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = components.digest)";
     execute!(tx, unused, bytes)?;

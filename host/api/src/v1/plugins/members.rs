@@ -145,7 +145,7 @@ pub(crate) async fn answer(
 pub(crate) async fn withdraw(context: Context, path: PluginPath, arguments: Arguments) -> Result<StatusCode, ApiError> {
     arguments.done()?;
     let id = path.permitted(&context, Rule::PluginOffer).await?;
-    let project = ProjectId(path.part.clone());
+    let project = project("project", &path.part)?;
     let withdrawn = context.api.registry.withdraw(&context.actor(), id, &project).await;
     withdrawn.map_err(|error| path.told(error))?;
     Ok(StatusCode::NO_CONTENT)

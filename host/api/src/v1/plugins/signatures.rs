@@ -57,7 +57,7 @@ pub(crate) async fn show(
     let mut tx = context.api.store.read().await?;
     let plugin = path.find(&mut tx, &context, Rule::PluginGet).await?;
     let version = path.version(&mut tx, plugin.id).await?;
-    let signatures = watcher_registry::signatures(&mut tx, version.version.digest).await;
+    let signatures = watcher_registry::signatures(&mut tx, version.version.digest, plugin.project_id.as_ref()).await;
     Ok(list(&signatures.map_err(|error| path.told(error))?))
 }
 
