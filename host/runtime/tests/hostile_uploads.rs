@@ -15,12 +15,12 @@ use watcher_domain::journal::ActionPhase;
 use watcher_domain::ports::{
     ActionRunner as _, Clock as _, PlannerRunner as _, RunError, ScoringRun, ScoringRunner as _, StrategyRunner as _,
 };
-use watcher_domain::report::{CheckOptions, PluginChecker as _, Problem, ProblemCode};
+use watcher_domain::report::{CheckOptions, PluginChecker as _, Problem, ProblemCode, Report};
 use watcher_domain::{Account, Limits, PluginKind};
 use watcher_runtime::check::InProcess;
 
-/// Checks a component, then a good one.
-async fn problems(bytes: impl Into<Arc<[u8]>>) -> Vec<Problem> {
+/// What the check says of a component; it must not take long, and the runtime must work afterwards.
+async fn report(bytes: impl Into<Arc<[u8]>>) -> Report {
     let bench = Bench::new();
     let checker = InProcess::new(Arc::clone(&bench.runtime), 1);
     let options = CheckOptions { trials: false, ..CheckOptions::default() };
@@ -28,7 +28,12 @@ async fn problems(bytes: impl Into<Arc<[u8]>>) -> Vec<Problem> {
     let report = checker.check(bytes.into(), options).await.unwrap();
     assert!(begin.elapsed() < Duration::from_mins(1), "{:?}", begin.elapsed());
     bench.still_works().await;
-    report.problems
+    report
+}
+
+/// What is wrong with a component.
+async fn problems(bytes: impl Into<Arc<[u8]>>) -> Vec<Problem> {
+    report(bytes).await.problems
 }
 
 /// The only problem of a component, as code and message.
@@ -287,6 +292,10 @@ async fn names_without_end_do_not_make_reports_without_end() {
     let many = many.concat();
     let found = problems(wat::parse_str(format!("(component {many})")).unwrap()).await;
     assert_eq!(found[0].message, "it has 600 imports and exports of the component; at most 500 are allowed");
+    let many: Vec<String> = (0..20_000).map(|n| format!("(import \"n{n}\" (func))")).collect();
+    let many = many.concat();
+    let told = report(wat::parse_str(format!("(component {many})")).unwrap()).await;
+    assert!(told.imports.len() <= 1_000, "{} imports are listed", told.imports.len());
 }
 
 #[tokio::test]

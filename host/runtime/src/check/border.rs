@@ -58,6 +58,9 @@ pub(crate) fn examine(bytes: &[u8]) -> Border {
 /// Longest name that is looked at. Every name that means something here is shorter.
 const NAME_CHARS: usize = 200;
 
+/// Most imports, and most exports, that are looked at: a component with as many is refused for their number.
+const MOST_NAMES: usize = 1_000;
+
 fn cut(name: &str) -> String {
     name.chars().take(NAME_CHARS).collect()
 }
@@ -73,7 +76,7 @@ fn names(bytes: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
                 for import in section {
                     let import = import?;
                     // A type is no capability.
-                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                    if names.imports.len() < MOST_NAMES && !matches!(import.ty, ComponentTypeRef::Type(_)) {
                         let interface = matches!(import.ty, ComponentTypeRef::Instance(_));
                         names.imports.push((cut(import.name.name), interface));
                     }
@@ -83,7 +86,9 @@ fn names(bytes: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
                 for export in section {
                     let export = export?;
                     let interface = export.kind == ComponentExternalKind::Instance;
-                    names.exports.push((cut(export.name.name), interface));
+                    if names.exports.len() < MOST_NAMES {
+                        names.exports.push((cut(export.name.name), interface));
+                    }
                 }
             }
             _ => {}
