@@ -155,7 +155,7 @@ limits! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     Shares {
-        /// Calls of plugins at a time, and as many again of scoring engines, in one process; more wait.
+        /// Calls of plugins at a time in one process; more wait. Scoring engines are counted apart, with at most half of their places.
         concurrent_calls = 16,
         /// Requests to the cloud within any minute, in one process; those that are too early wait.
         requests_per_minute = 6_000,

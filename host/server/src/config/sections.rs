@@ -156,7 +156,7 @@ section! {
         /// Threads that plugins run on at a time, shared out fairly among projects; 0 takes one for each processor. They have a lower priority than the rest of
         /// the service.
         threads: usize = 0, in 0..=1024;
-        /// Calls of plugins of one project at a time, and as many again of scoring engines; more wait. A project may have another limit.
+        /// Calls of plugins of one project at a time; more wait. Scoring engines are counted apart, with at most half of their places. A project may have another limit.
         concurrent_calls: u64 = Shares::default().concurrent_calls, in 1..=10_000;
         /// Requests to the cloud that action handlers of one project may send within any minute; those that are too early wait. A project may have
         /// another limit.
