@@ -9,12 +9,16 @@ once in the highest microversion, with names that nothing has, and once in any, 
 import os
 import subprocess
 import sys
+import time
+import uuid
 
 import requests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONFIGURATION = os.path.join(HERE, "schemathesis.toml")
 LATEST = {"OpenStack-API-Version": "infra-optim latest"}
+# How long an audit may take to recommend a plan, in seconds.
+PATIENCE = 60
 
 
 def log_in(environment):
@@ -32,6 +36,16 @@ def log_in(environment):
     return answer.headers["X-Subject-Token"], url
 
 
+def first(rows):
+    """The first of the rows, as soon as there is one."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := rows()):
+        if time.monotonic() > deadline:
+            sys.exit(f"there is nothing after {PATIENCE} s")
+        time.sleep(0.1)
+    return found[0]
+
+
 def make_items(url, headers):
     """Something of every kind: what stands for the variables of paths."""
     def ask(method, path, body=None):
@@ -39,11 +53,14 @@ def make_items(url, headers):
         answer.raise_for_status()
         return answer.json()
 
+    # The run before may have taken every name, and deleted every plan.
+    name = "fuzz-" + uuid.uuid4().hex[:8]
     goal, strategy = "server_consolidation", "basic"
-    template = ask("POST", "/v1/audit_templates", {"name": "fuzz", "goal": goal, "strategy": strategy})
-    audit = ask("POST", "/v1/audits", {"name": "fuzz", "audit_type": "EVENT", "goal": goal, "strategy": strategy})
-    plan = ask("GET", "/v1/action_plans?limit=1")["action_plans"][0]
-    action = ask("GET", "/v1/actions?limit=1")["actions"][0]
+    template = ask("POST", "/v1/audit_templates", {"name": name, "goal": goal, "strategy": strategy})
+    audit = ask("POST", "/v1/audits", {"name": name, "audit_type": "EVENT", "goal": goal, "strategy": strategy})
+    decided = ask("POST", "/v1/audits", {"audit_type": "ONESHOT", "goal": "dummy", "strategy": "dummy", "force": True})
+    plan = first(lambda: ask("GET", "/v1/action_plans?audit_uuid=" + decided["uuid"])["action_plans"])
+    action = first(lambda: ask("GET", "/v1/actions?action_plan_uuid=" + plan["uuid"])["actions"])
     items = {
         "goal": goal, "strategy": strategy, "audit_template": template["uuid"], "audit": audit["uuid"],
         "action_plan": plan["uuid"], "action": action["uuid"],
