@@ -137,6 +137,13 @@ impl User {
         self.send("POST", "/v1/plugins", "application/wasm", &component(name)?).await
     }
 
+    /// Uploads the bytes of a component.
+    async fn upload_bytes(&self, component: &[u8]) -> anyhow::Result<()> {
+        let (status, version) = self.send("POST", "/v1/plugins", "application/wasm", component).await?;
+        ensure!(status == 201, "the upload of another version: {status} {version}");
+        Ok(())
+    }
+
     /// Uploads a compiled guest, and gives the plugin's path.
     pub async fn upload(&self, guest: &str) -> anyhow::Result<String> {
         let (status, version) = self.try_upload(&format!("guests/{guest}")).await?;
@@ -299,6 +306,21 @@ async fn shared(Cast { alice, bob, .. }: &Cast, uploaded: &Uploaded) -> anyhow::
     Ok(())
 }
 
+/// The component as its author would build it with another version number of the same length.
+fn renumbered(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
+        at += found;
+        // Numbers of WIT packages, as in `@1.0.0`, are names of imports.
+        if at == 0 || bytes[at - 1] != b'@' {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+        at += from.len();
+    }
+    bytes
+}
+
 async fn granted(Cast { alice, admin, .. }: &Cast, uploaded: &Uploaded) -> anyhow::Result<()> {
     let grants = format!("{}/grants", uploaded.action);
     let of_alice = format!("{grants}?project_id={}", alice.project);
@@ -325,6 +347,15 @@ async fn granted(Cast { alice, admin, .. }: &Cast, uploaded: &Uploaded) -> anyho
     admin.ok("PUT", &of_alice, &json!({"requests": [narrower, look]})).await?;
     let (ended, told) = run().await?;
     ensure!(ended == "SUCCEEDED" && told.is_empty(), "what is granted: {ended} {told}");
+
+    alice.upload_bytes(&renumbered(&component("guests/tenant-action")?, "1.0.0", "1.1.0")).await?;
+    let (ended, told) = run().await?;
+    let refused = "granted for 1.0.0, this is 1.1.0";
+    ensure!(ended == "FAILED" && told.contains(refused), "a grant is for the version it was given for: {ended} {told}");
+    admin.ok("PUT", &of_alice, &json!({"requests": [look], "versions": "any"})).await?;
+    let (ended, told) = run().await?;
+    ensure!(ended == "SUCCEEDED" && told.is_empty(), "what is granted for any version: {ended} {told}");
+    alice.ok("DELETE", &format!("{}/versions/1.1.0", uploaded.action), &Value::Null).await?;
     Ok(())
 }
 

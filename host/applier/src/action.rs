@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
-use watcher_domain::cloud::Grant;
+use watcher_domain::cloud::{GrantedVersion, Permission};
 use watcher_domain::journal::{ActionPhase, JournalError};
 use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
@@ -36,7 +36,7 @@ struct Prepared {
     action: Action,
     parameters: Map<String, Value>,
     configuration: Map<String, Value>,
-    grant: Grant,
+    permission: Permission,
     limits: Limits,
     account: Account,
     term: i64,
@@ -110,9 +110,9 @@ impl Applier {
         };
         let granted = match (&version.project_id, project) {
             (Some(_), Some(project)) => {
-                plugin::grant_of(&mut tx, version.plugin_id, project).await?.map(|(grant, _)| grant).unwrap_or_default()
+                plugin::grant_of(&mut tx, version.plugin_id, project).await?.map(|(grant, _)| grant)
             }
-            (Some(_), None) | (None, _) => Grant::default(),
+            (Some(_), None) | (None, _) => None,
         };
         let limits = match project {
             Some(project) => self.options.limits.with(&plugin::limits(&mut tx, project).await?),
@@ -145,10 +145,11 @@ impl Applier {
             action: action.clone(),
             parameters,
             configuration,
-            grant: if version.project_id.is_none() {
-                Grant(requests.clone())
+            permission: if version.project_id.is_none() {
+                Permission::built_in(requests.clone())
             } else {
-                Grant(requests.clone()).intersection(&granted)
+                let this = GrantedVersion { version: version.description.version.clone(), digest: version.digest };
+                Permission::granted(requests.clone(), granted, this)
             },
             limits: limits.action,
             account: limits.account(project.cloned()),
@@ -185,7 +186,7 @@ impl Applier {
             phase,
             parameters: prepared.parameters.clone(),
             configuration: prepared.configuration.clone(),
-            grant: prepared.grant.clone(),
+            permission: prepared.permission.clone(),
             cloud: Arc::clone(&self.cloud),
             journal: Arc::new(StoreJournal {
                 store: self.store.clone(),

@@ -1,10 +1,11 @@
-//! Requests to services of a cloud, and which of them are well-formed. Which are granted: [`Grant`].
+//! Requests to services of a cloud, and which of them are well-formed. Which may be sent: [`Permission`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::grant::{Grant, RequestPattern};
+pub use crate::grant::RequestPattern;
+pub use crate::permission::{Grant, GrantedVersion, GrantedVersions, NotPermitted, Permission};
 use crate::state::named_enum;
 
 named_enum! {
@@ -63,10 +64,20 @@ pub enum InvalidRequest {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A placeholder of a pattern that is no name.
+    #[error(
+        "path {path:?} has the placeholder {placeholder:?}, whose name must be a lower-case letter, then lower-case letters, digits and _"
+    )]
+    Placeholder {
+        /// The path, shortened.
+        path: String,
+        /// The placeholder, with its braces, shortened.
+        placeholder: String,
+    },
     /// Service type or microversion with characters that do not belong there.
     #[error("{what} {text:?} is not allowed")]
     Text {
-        /// `service type` or `microversion`.
+        /// As `service type`, `microversion` or `query key`.
         what: &'static str,
         /// The text, shortened.
         text: String,

@@ -1,4 +1,4 @@
-//! Which requests a plugin asks for, and which a project lets it send.
+//! Kinds of requests, as a plugin declares and a project grants them. What follows from both: [`crate::permission`].
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ pub struct RequestPattern {
     pub method: Method,
     /// Path; a segment `{name}` stands for any one segment.
     pub path: String,
+    /// Keys that its query may have: what an administrator is shown by `all_tenants` is not what the path says. Empty stands for no query.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<String>,
     /// API microversions, as `2.1-2.56`, `2.56` for one, or open at an end: `2.1-`, `-2.56`. None stands for any, and for requests without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microversions: Option<String>,
@@ -38,18 +41,67 @@ fn microversions(text: &str) -> Option<(Microversion, Microversion)> {
     (low <= high && is_bounded).then_some((low, high))
 }
 
+/// Most query keys or actions of a pattern.
+const MOST_NAMES: usize = 64;
+/// Longest query key or action, in bytes.
+const LONGEST_NAME: usize = 64;
+
 fn is_placeholder(segment: &str) -> bool {
     segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}')
 }
 
+/// Whether what stands between the braces is a name, which is all that people who grant should have to read there.
+fn is_named(placeholder: &str) -> bool {
+    let name = &placeholder[1..placeholder.len() - 1];
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
+}
+
+/// How far a request is of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit<'r> {
+    /// It is of another kind.
+    Other,
+    /// It is of the kind but for this key of its query.
+    BesidesQuery(&'r str),
+    /// It is of the kind.
+    Whole,
+}
+
 impl RequestPattern {
-    /// A kind of request with any microversion and any body.
+    /// A kind of request without a query, with any microversion and any body.
     pub fn new(service: impl Into<String>, method: Method, path: impl Into<String>) -> Self {
-        Self { service: service.into(), method, path: path.into(), microversions: None, actions: Vec::new() }
+        Self {
+            service: service.into(),
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            microversions: None,
+            actions: Vec::new(),
+        }
     }
 
-    /// Checks that the pattern can mean something.
+    /// The same kind of request with these keys in its query.
+    #[must_use]
+    pub fn with_query(mut self, keys: &[&str]) -> Self {
+        self.query = keys.iter().map(|&key| key.to_owned()).collect();
+        self
+    }
+
+    /// Checks that the pattern can mean something, and reads as what it means.
+    ///
+    /// # Errors
+    /// A path that no request may have, a placeholder that is no name (`[a-z][a-z0-9_]*`), keys, actions or microversions that are none.
     pub fn check(&self) -> Result<(), InvalidRequest> {
+        let mut placeholders = self.path.split('/').filter(|segment| is_placeholder(segment));
+        if let Some(odd) = placeholders.find(|segment| !is_named(segment)) {
+            return Err(InvalidRequest::Placeholder { path: shorten(&self.path), placeholder: shorten(odd) });
+        }
         let plain: Vec<&str> =
             self.path.split('/').map(|segment| if is_placeholder(segment) { "x" } else { segment }).collect();
         let like = CloudRequest {
@@ -61,50 +113,18 @@ impl RequestPattern {
             microversion: None,
         };
         like.check()?;
+        for (what, words) in [("query key", &self.query), ("action", &self.actions)] {
+            let odd = words.iter().find(|word| !is_word(word)).or_else(|| words.get(MOST_NAMES));
+            if let Some(odd) = odd {
+                return Err(InvalidRequest::Text { what, text: shorten(odd) });
+            }
+        }
         match &self.microversions {
             Some(text) if microversions(text).is_none() => {
                 Err(InvalidRequest::Text { what: "range of microversions", text: shorten(text) })
             }
             _ => Ok(()),
         }
-    }
-
-    /// What both patterns stand for; none if there is no request of both kinds.
-    pub fn intersection(&self, other: &Self) -> Option<Self> {
-        if self.service != other.service || self.method != other.method {
-            return None;
-        }
-        let (own, others): (Vec<&str>, Vec<&str>) = (self.path.split('/').collect(), other.path.split('/').collect());
-        if own.len() != others.len() {
-            return None;
-        }
-        let both = |(a, b): (&&str, &&str)| match (is_placeholder(a), is_placeholder(b)) {
-            (true, _) => Some((*b).to_owned()),
-            (false, true) => Some((*a).to_owned()),
-            (false, false) => (a == b).then(|| (*a).to_owned()),
-        };
-        let path: Vec<String> = own.iter().zip(&others).map(both).collect::<Option<_>>()?;
-        let microversions = match (&self.microversions, &other.microversions) {
-            (None, range) | (range, None) => range.clone(),
-            (Some(a), Some(b)) => {
-                let (a, b) = (microversions(a)?, microversions(b)?);
-                let ((low_major, low_minor), high) = (a.0.max(b.0), a.1.min(b.1));
-                if (low_major, low_minor) > high {
-                    return None;
-                }
-                let high = if high.0 == u32::MAX { String::new() } else { format!("{}.{}", high.0, high.1) };
-                Some(format!("{low_major}.{low_minor}-{high}"))
-            }
-        };
-        let actions: Vec<String> = match (self.actions.is_empty(), other.actions.is_empty()) {
-            (true, _) => other.actions.clone(),
-            (false, true) => self.actions.clone(),
-            (false, false) => self.actions.iter().filter(|action| other.actions.contains(action)).cloned().collect(),
-        };
-        if actions.is_empty() && !(self.actions.is_empty() && other.actions.is_empty()) {
-            return None;
-        }
-        Some(Self { service: self.service.clone(), method: self.method, path: path.join("/"), microversions, actions })
     }
 
     fn allows_microversion(&self, wanted: Option<&str>) -> bool {
@@ -125,16 +145,8 @@ impl RequestPattern {
         members.is_some_and(|members| members.len() == 1 && members.keys().all(|member| self.actions.contains(member)))
     }
 
-    /// Whether a well-formed request is of this kind.
-    pub fn matches(&self, request: &CloudRequest) -> bool {
-        if self.service != request.service_type
-            || self.method != request.method
-            || !self.allows_microversion(request.microversion.as_deref())
-            || !self.allows_body(request.body.as_deref())
-        {
-            return false;
-        }
-        let (mut pattern, mut path) = (self.path.split('/'), request.path.split('/'));
+    fn allows_path(&self, path: &str) -> bool {
+        let (mut pattern, mut path) = (self.path.split('/'), path.split('/'));
         loop {
             match (pattern.next(), path.next()) {
                 (None, None) => return true,
@@ -143,40 +155,29 @@ impl RequestPattern {
             }
         }
     }
-}
 
-/// What a project lets a plugin do in its cloud.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Grant(pub Vec<RequestPattern>);
-
-impl Grant {
-    /// What this grant and another have in common.
-    #[must_use]
-    pub fn intersection(&self, other: &Self) -> Self {
-        let mut both: Vec<RequestPattern> = Vec::new();
-        for own in &self.0 {
-            for theirs in &other.0 {
-                if let Some(pattern) = own.intersection(theirs)
-                    && !both.contains(&pattern)
-                {
-                    both.push(pattern);
-                }
-            }
+    /// How far a well-formed request is of this kind.
+    pub(crate) fn fit<'r>(&self, request: &'r CloudRequest) -> Fit<'r> {
+        if self.service != request.service_type
+            || self.method != request.method
+            || !self.allows_microversion(request.microversion.as_deref())
+            || !self.allows_path(&request.path)
+            || !self.allows_body(request.body.as_deref())
+        {
+            return Fit::Other;
         }
-        Self(both)
+        let mut keys = request.query.iter().map(|(key, _)| key);
+        keys.find(|key| !self.query.contains(key)).map_or(Fit::Whole, |key| Fit::BesidesQuery(key))
     }
 
-    /// Whether the request may be sent.
-    pub fn allows(&self, request: &CloudRequest) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(request))
+    /// Whether a well-formed request is of this kind.
+    pub fn matches(&self, request: &CloudRequest) -> bool {
+        self.fit(request) == Fit::Whole
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn request(path: &str, microversion: Option<&str>, body: Option<&str>) -> CloudRequest {
@@ -235,6 +236,50 @@ mod tests {
     }
 
     #[test]
+    fn a_query_has_only_keys_that_the_pattern_names() {
+        let with = |keys: &[&str]| CloudRequest {
+            query: keys.iter().map(|&key| (key.to_owned(), "1".to_owned())).collect(),
+            ..request("/servers/detail", None, None)
+        };
+        let (none, some) = (pattern("/servers/detail", None, &[]), pattern("/servers/detail", None, &[]));
+        let some = some.with_query(&["host", "marker"]);
+        assert!(none.matches(&with(&[])) && some.matches(&with(&[])));
+        assert!(some.matches(&with(&["host"])) && some.matches(&with(&["marker", "host", "host"])));
+        for (pattern, keys, key) in [
+            (&none, &["all_tenants"][..], "all_tenants"),
+            (&none, &["host"], "host"),
+            (&some, &["host", "all_tenants"], "all_tenants"),
+            (&some, &["Host"], "Host"),
+            (&some, &["host[]"], "host[]"),
+            (&some, &[""], ""),
+        ] {
+            assert_eq!(pattern.fit(&with(keys)), Fit::BesidesQuery(key));
+        }
+    }
+
+    #[test]
+    fn placeholders_keys_and_actions_are_names() {
+        for path in ["/{server}", "/servers/{server_2}/os-interface/{port}"] {
+            pattern(path, None, &[]).check().unwrap();
+        }
+        for odd in ["{x y<script>}", "{server-id}", "{Server}", "{_a}", "{2}", "{\u{202e}a}", "{a}b}", "{\u{1b}[2J}"] {
+            let error = pattern(&format!("/servers/{odd}"), None, &[]).check().unwrap_err();
+            assert!(matches!(&error, InvalidRequest::Placeholder { placeholder, .. } if placeholder == odd), "{error}");
+        }
+        let long = "k".repeat(LONGEST_NAME + 1);
+        for odd in ["", "a b", "a&b", "a=b", "tags\u{202e}", &long] {
+            let error = pattern("/servers", None, &[]).with_query(&[odd]).check().unwrap_err().to_string();
+            assert!(error.starts_with("query key \""), "{error}");
+            assert!(pattern("/servers", None, &[odd]).check().is_err(), "{odd:?}");
+        }
+        assert!(pattern("/servers", None, &[]).with_query(&["k"; MOST_NAMES + 1]).check().is_err());
+        pattern("/ports", None, &[])
+            .with_query(&["binding:host_id", "not-tags-any", "name__contains"])
+            .check()
+            .unwrap();
+    }
+
+    #[test]
     fn patterns_that_can_mean_nothing_are_refused() {
         pattern("/servers/{server}/action", Some("2.1-2.56"), &[]).check().unwrap();
         for path in ["servers", "/servers/../flavors", "/a//b", "/a/%2f", "/a b", "http://elsewhere/", "/{}/x"] {
@@ -242,31 +287,6 @@ mod tests {
         }
         for range in ["", "-", "2", "2.56-2.1", "latest", "2.1-2.2-2.3"] {
             assert!(pattern("/a", Some(range), &[]).check().is_err(), "{range}");
-        }
-    }
-
-    fn any_pattern() -> impl Strategy<Value = RequestPattern> {
-        let segment = prop::sample::select(vec!["a", "b", "{x}", "{y}"]);
-        let range = prop::sample::select(vec![None, Some("2.1-2.5"), Some("2.4-"), Some("-2.3"), Some("2.4")]);
-        let actions = prop::sample::subsequence(vec!["go", "stop", "wait"], 0..3);
-        (prop::collection::vec(segment, 1..4), range, actions)
-            .prop_map(|(path, range, actions)| pattern(&format!("/{}", path.join("/")), range, &actions))
-    }
-
-    proptest! {
-        #[test]
-        fn an_intersection_allows_what_both_allow(
-            one in prop::collection::vec(any_pattern(), 0..4),
-            two in prop::collection::vec(any_pattern(), 0..4),
-            path in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4),
-            minor in prop::option::of(0_u8..8),
-            action in prop::option::of(prop::sample::select(vec!["go", "stop", "leave"])),
-        ) {
-            let version = minor.map(|minor| format!("2.{minor}"));
-            let body = action.map(|action| format!("{{\"{action}\": null}}"));
-            let request = request(&format!("/{}", path.join("/")), version.as_deref(), body.as_deref());
-            let (one, two) = (Grant(one), Grant(two));
-            prop_assert_eq!(one.intersection(&two).allows(&request), one.allows(&request) && two.allows(&request));
         }
     }
 }

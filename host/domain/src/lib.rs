@@ -19,6 +19,7 @@ pub mod interval;
 pub mod journal;
 pub mod limits;
 pub mod metric;
+mod permission;
 pub mod plugin;
 pub mod ports;
 pub mod recording;

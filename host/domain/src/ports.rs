@@ -18,7 +18,7 @@ use watcher_cluster::{AuditScope, ClusterDataModel};
 
 use crate::clock::Timestamp;
 pub use crate::clock::{Clock, Ids};
-use crate::cloud::{CloudRequest, CloudResponse, Grant};
+use crate::cloud::{CloudRequest, CloudResponse, Permission};
 use crate::efficacy::GlobalEfficacy;
 use crate::failure::Failure;
 use crate::id::ProjectId;
@@ -264,7 +264,7 @@ pub struct ActionCall {
     /// Configuration, with defaults.
     pub configuration: Map<String, Value>,
     /// What it may ask of the cloud.
-    pub grant: Grant,
+    pub permission: Permission,
     /// Carries its requests.
     pub cloud: Arc<dyn CloudRequests>,
     /// Is told of every outside call, before and after.
@@ -427,7 +427,7 @@ pub trait Recorder: Send + Sync {
 /// Carries requests to a cloud. It knows endpoints and credentials; nobody who calls it does.
 #[async_trait]
 pub trait CloudRequests: Send + Sync {
-    /// Sends a request that was checked and is granted.
+    /// Sends a request that was checked and is permitted.
     ///
     /// # Errors
     /// The codes of the WIT package `watcher:openstack`. `unreachable` means that it certainly did not arrive; `timed-out` and

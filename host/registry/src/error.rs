@@ -96,6 +96,9 @@ pub enum RegistryError {
     /// A default that cannot run.
     #[error("version {0} is deactivated and cannot be the default")]
     Deactivated(String),
+    /// A grant for the version that runs, where none does.
+    #[error("no version of the plugin runs: say which versions the grant is for")]
+    NothingRuns,
     /// What nobody owns comes with the program.
     #[error(
         "built-in plugins come with the program and cannot be shared or deleted; their versions can be deactivated"

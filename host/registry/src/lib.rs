@@ -36,7 +36,7 @@ pub use actor::Actor;
 pub use built_in::Registered;
 pub use components::{StoredComponents, Tampered};
 pub use error::{Refusal, RegistryError};
-pub use grant::grant_for;
+pub use grant::{GrantFor, grant_for};
 pub use lifecycle::{Change, Changes};
 pub use meter::{PluginUsage, UsageMeter, WRITTEN_EVERY};
 pub use place::Place;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use watcher_domain::cloud::{CloudRequest, Method};
+use watcher_domain::cloud::{InvalidRequest, Method, RequestPattern};
 use watcher_domain::plugin::{ActionSpecifics, Description, ScoringEngineSpecifics, Specifics, StrategySpecifics};
 use watcher_domain::report::{Problem, ProblemCode};
 use watcher_domain::schema::bounds::escape;
@@ -224,26 +224,24 @@ impl Fields<'_> {
             let message = format!("method {:?} is not one that a plugin may use", shorten(method));
             self.add(ProblemCode::RequestPattern, &format!("{pointer}/method"), message, names.join(", "));
         }
-        let (Some(service), Some(path)) = (service, path) else { return };
-        // What a placeholder stands for is one ordinary segment, so a pattern is right if it is with one in its place.
-        let placeholder = |segment: &str| {
-            let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-            name.is_some_and(|name| {
-                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-            })
-        };
-        let example = path.split('/').map(|segment| if placeholder(segment) { "x" } else { segment });
-        let example = CloudRequest {
-            service_type: service.to_owned(),
-            method: known.unwrap_or(Method::Get),
-            path: example.collect::<Vec<_>>().join("/"),
-            query: Vec::new(),
-            body: None,
-            microversion: None,
-        };
-        if let Err(error) = example.check() {
-            let message = format!("request {} {}: {error}", shorten(service), shorten(path));
-            self.add(ProblemCode::RequestPattern, pointer, message, "a path such as /servers/{server}/action");
+        let (Some(service), Some(path), Some(_)) = (service, path, known) else { return };
+        match RequestPattern::deserialize(request) {
+            Ok(pattern) => {
+                if let Err(error) = pattern.check() {
+                    let message = format!("request {} {}: {error}", shorten(service), shorten(path));
+                    let expected = match &error {
+                        InvalidRequest::Path { .. } | InvalidRequest::Placeholder { .. } => {
+                            "a path such as /servers/{server}/action; what a query may have is said in `query`"
+                        }
+                        InvalidRequest::Text { .. } => "",
+                    };
+                    self.add(ProblemCode::RequestPattern, pointer, message, expected);
+                }
+            }
+            Err(error) => {
+                let expected = "`query` and `actions` as arrays of strings, `microversions` as a string";
+                self.add(ProblemCode::FieldType, pointer, error.to_string(), expected);
+            }
         }
     }
 
@@ -453,6 +451,28 @@ mod tests {
             let text = action(path).unwrap_err();
             assert!(text.starts_with("description#/requests/0: request compute "), "{path}: {text}");
         }
+        let text = action("/servers/{x y<script>}").unwrap_err();
+        assert!(
+            text.contains("has the placeholder \"{x y<script>}\", whose name must be a lower-case letter"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn keys_of_queries_are_declared_as_a_list_of_names() {
+        let action = |query: Value| {
+            let request = json!({"service": "compute", "method": "GET", "path": "/servers", "query": query});
+            let value = json!({"name": "a", "version": "1.0.0", "display_name": "A", "parameters_schema": {}, "requests": [request]});
+            parse(PluginKind::Action, &value.to_string())
+        };
+        assert!(action(json!(["host", "all_tenants"])).is_ok());
+        let text = action(json!("host")).unwrap_err();
+        assert!(
+            text.starts_with("description#/requests/0: invalid type: string \"host\", expected a sequence"),
+            "{text}"
+        );
+        let text = action(json!(["a b"])).unwrap_err();
+        assert!(text.ends_with("query key \"a b\" is not allowed"), "{text}");
     }
 
     #[test]

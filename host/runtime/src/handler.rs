@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::time::Instant;
-use watcher_domain::cloud::{CloudRequest, CloudResponse, Grant};
+use watcher_domain::cloud::{CloudRequest, CloudResponse, Permission};
 use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
 use watcher_domain::ports::{ActionCall, Clock, CloudRequests, Ids, Journal};
 use watcher_domain::{Account, Blame, Failure};
@@ -19,7 +19,7 @@ use crate::capability::clock::micros;
 /// What one call of an action handler can reach.
 pub(crate) struct Handler {
     phase: ActionPhase,
-    grant: Grant,
+    permission: Permission,
     cloud: Arc<dyn CloudRequests>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -46,7 +46,7 @@ impl Handler {
     ) -> Self {
         Self {
             phase: call.phase,
-            grant: call.grant.clone(),
+            permission: call.permission.clone(),
             cloud: Arc::clone(&call.cloud),
             journal: Arc::clone(&call.journal),
             clock,
@@ -208,10 +208,8 @@ impl Handler {
             | ActionPhase::Revert
             | ActionPhase::Abort => {}
         }
-        if !self.grant.allows(request) {
-            let message = format!("{request} is not granted to this plugin");
-            return Err(Failure::new(Blame::Service, "not-granted", message));
-        }
-        Ok(())
+        self.permission
+            .check(request)
+            .map_err(|why| Failure::new(why.blame(), "not-granted", format!("{request} {why}")))
     }
 }

@@ -72,7 +72,14 @@ async fn a_granted_request_is_sent_and_another_is_refused_by_name() {
     stage.journal.0.lock().unwrap().clear();
     let failure = stage.declared(ActionPhase::Execute, send("DELETE", "/servers/a")).await;
     assert_eq!(failure.code, "not-granted");
-    assert_eq!(failure.message, "DELETE compute /servers/a is not granted to this plugin");
+    assert_eq!(failure.message, "DELETE compute /servers/a is not declared by this plugin");
+
+    stage.journal.0.lock().unwrap().clear();
+    let more = json!({"behaviour": "send-raw", "service": "compute", "method": "GET", "path": "/servers/a",
+                      "query": [["all_tenants", "1"]]});
+    let failure = stage.declared(ActionPhase::Execute, more).await;
+    assert_eq!(failure.code, "not-granted");
+    assert!(failure.message.starts_with("GET compute /servers/a has the query key \"all_tenants\""), "{failure:?}");
     assert_eq!(stage.sent().len(), 1);
     stage.bench.still_works().await;
 }

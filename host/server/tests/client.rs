@@ -44,7 +44,7 @@ async fn answer(seen: State<Seen>, method: Method, uri: Uri, headers: HeaderMap,
         "notes": "evil \u{1b}[2J", "created_at": "2026-01-01T00:00:00+00:00",
         "report": {"verdict": "accepted", "requests": [{"service": "compute", "method": "GET", "path": "/os-services"}]},
     });
-    let answer = match request.split('?').next().unwrap().replace(UUID, "U").as_str() {
+    let answer = match request.split('?').next().unwrap().replace(UUID, "U").replace(&digest(), "0.1.0").as_str() {
         "POST /v1/plugins" if body.len() < 20 => {
             let report = json!({"problems": [
                 {"code": "import", "at": "wasi:sockets/tcp", "message": "sockets are never offered", "expected": "watcher:*"},
@@ -169,7 +169,8 @@ async fn sharing_granting_and_switching_off_are_said_as_the_api_takes_them() {
     said(address, &["deactivate", UUID, "0.1.0", "--stop"]).await;
     let quota = said(address, &["quota", "blue"]).await;
     assert!(quota.contains("plugins     3     20"), "{quota}");
-    let grant = json!({"requests": [{"service": "compute", "method": "GET", "path": "/os-services"}]});
+    let look = json!({"service": "compute", "method": "GET", "path": "/os-services"});
+    let grant = json!({"requests": [look], "versions": [digest()]});
     let shared = json!([{"op": "replace", "path": "/visibility", "value": "shared"}]);
     let expected = [
         ("PATCH /v1/plugins/U", shared),
@@ -192,12 +193,23 @@ fn written(seen: &Seen) -> Vec<(String, Value)> {
 #[tokio::test]
 async fn a_grant_can_be_narrower_than_a_path() {
     let (address, seen) = service().await;
-    let narrow = "compute PUT /os-services/{service} microversions=2.53- action=status";
-    let granted = said(address, &["grant", UUID, "--request", narrow]).await;
-    assert!(granted.contains("2.53-") && granted.contains("status"), "{granted}");
+    let narrow = "compute PUT /os-services/{service} query=binary microversions=2.53- action=status";
+    let granted =
+        said(address, &["grant", UUID, "--request", narrow, "--version", "0.1.0", "--version", "0.2.0"]).await;
+    assert!(granted.starts_with("granted for 0.1.0, 0.2.0\n"), "{granted}");
+    assert!(granted.contains("2.53-") && granted.contains("status") && granted.contains("binary"), "{granted}");
     let request = json!({"service": "compute", "method": "PUT", "path": "/os-services/{service}",
-        "microversions": "2.53-", "actions": ["status"]});
-    assert_eq!(written(&seen), [("PUT /v1/plugins/U/grants".to_owned(), json!({"requests": [request]}))]);
+        "query": ["binary"], "microversions": "2.53-", "actions": ["status"]});
+    let granted = said(address, &["grant", UUID, "--request", "compute GET /os-services", "--any-version"]).await;
+    assert!(granted.starts_with("granted for any version\n"), "{granted}");
+    said(address, &["grant", UUID, "--nothing"]).await;
+    let any = json!({"service": "compute", "method": "GET", "path": "/os-services"});
+    let expected = [
+        json!({"requests": [request], "versions": ["0.1.0", "0.2.0"]}),
+        json!({"requests": [any], "versions": "any"}),
+        json!({"requests": []}),
+    ];
+    assert_eq!(written(&seen), expected.map(|body| ("PUT /v1/plugins/U/grants".to_owned(), body)));
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     30 "0030_signatures",
     40 "0040_usage",
     50 "0050_signatures_of_projects",
+    70 "0070_versions_of_grants",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

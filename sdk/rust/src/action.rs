@@ -117,16 +117,27 @@ impl ActionDescription {
         self
     }
 
-    /// Adds a request it will send: service type, method, and a path in which `{name}` stands for one segment.
+    /// Adds a request it will send, without a query: service type, method, and a path in which `{name}` stands for one segment.
     #[must_use]
     pub fn request(mut self, service: &str, method: &str, path: &str) -> Self {
         self.requests.push(RequestPattern {
             service: service.to_owned(),
             method: method.to_owned(),
             path: path.to_owned(),
+            query: Vec::new(),
             actions: Vec::new(),
         });
         self
+    }
+
+    /// Adds a request with the keys that its query may have. The host refuses any other key: who grants it sees these.
+    #[must_use]
+    pub fn request_with_query(self, service: &str, method: &str, path: &str, keys: &[&str]) -> Self {
+        let mut described = self.request(service, method, path);
+        if let Some(pattern) = described.requests.last_mut() {
+            pattern.query = keys.iter().map(|&key| key.to_owned()).collect();
+        }
+        described
     }
 
     /// Adds a request whose body says by its only member what is to be done, as Nova's server actions: which members it will have. Who grants it sees them.
@@ -149,6 +160,9 @@ pub struct RequestPattern {
     pub method: String,
     /// Path; a segment `{name}` stands for any one segment.
     pub path: String,
+    /// Keys that its query may have; none for no query.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<String>,
     /// Only members that the body may have, if not any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,

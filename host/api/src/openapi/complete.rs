@@ -25,6 +25,9 @@ pub(super) fn complete(mut document: Value) -> Value {
             set_words(&mut schemas[schema]["properties"][property], &words);
         }
         say_what_a_new_audit_needs(&mut schemas["NewAudit"]);
+        let version = json!({"$ref": "#/components/schemas/RunningVersion"});
+        say_which_versions(&mut schemas["PluginGrantView"], &version, &json!({"type": "null"}));
+        say_which_versions(&mut schemas["NewPluginGrant"], &json!({"type": "string"}), &Value::Null);
     }
     drop_unused_schemas(&mut document);
     document["components"]["headers"] = headers();
@@ -196,6 +199,14 @@ fn words() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         ("Link", "rel", vec!["self", "bookmark", "describedby"]),
         ("PatchOperation", "op", vec!["add", "replace", "remove"]),
     ]
+}
+
+/// A grant is for any version, or for those of a list.
+fn say_which_versions(schema: &mut Value, version: &Value, nothing: &Value) {
+    let property = &mut schema["properties"]["versions"];
+    let mut choices = vec![json!({"const": "any"}), json!({"type": "array", "items": version})];
+    choices.extend((!nothing.is_null()).then(|| nothing.clone()));
+    *property = json!({"description": property["description"], "oneOf": choices});
 }
 
 fn say_what_a_new_audit_needs(schema: &mut Value) {

@@ -328,6 +328,51 @@ async fn a_shared_plugin_appears_once_it_is_accepted_and_is_gone_when_it_is_with
 }
 
 #[tokio::test]
+async fn a_grant_is_for_a_version_unless_it_says_for_any() {
+    for (backend, service) in Service::each().await {
+        let plugin = service.uploaded("member-a", &strategy("mine", "1.0.0", "g")).await;
+        let (grants, own) = (format!("{plugin}/grants"), format!("{plugin}/grants?project_id=a"));
+        let asks = json!([{"service": "compute", "method": "GET", "path": "/servers/{id}", "query": ["fields"]}]);
+        let grant = |more: Value| {
+            let mut body = json!({"requests": asks});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Some(body)
+        };
+        assert_eq!(service.ok("member-a", "GET", &grants, None).await["versions"], Value::Null, "{}", backend.name);
+        let shown = service.ok("admin", "PUT", &own, grant(json!({}))).await;
+        let first = shown["versions"].clone();
+        assert_eq!((first.as_array().unwrap().len(), &first[0]["version"]), (1, &json!("1.0.0")));
+        service.uploaded("member-a", &strategy("mine", "1.1.0", "g")).await;
+        let shown = service.ok("member-a", "GET", &grants, None).await;
+        assert_eq!((&shown["versions"], &shown["requests"]), (&first, &asks), "an upload is no grant");
+        let both = json!(["1.1.0", first[0]["digest"]]);
+        let shown = service.ok("admin", "PUT", &own, grant(json!({"versions": both}))).await;
+        let numbers: Vec<_> = shown["versions"].as_array().unwrap().iter().map(|version| &version["version"]).collect();
+        assert_eq!(numbers, ["1.1.0", "1.0.0"]);
+        let shown = service.ok("admin", "PUT", &own, grant(json!({"versions": "any"}))).await;
+        assert_eq!(shown["versions"], "any");
+        for (versions, status, told) in [
+            (json!("1.0.0"), 400, "It must be \"any\" or a list of numbers and digests of versions"),
+            (json!([1]), 400, "It must be \"any\""),
+            (json!(["2.0.0"]), 404, "2.0.0"),
+        ] {
+            let (code, message) = service.refused("admin", "PUT", &own, grant(json!({"versions": versions}))).await;
+            assert!(code == status && message.contains(told), "{code} {message}");
+        }
+        for (more, told) in [
+            (json!({"path": "/servers/{x y<script>}"}), "has the placeholder \"{x y<script>}\""),
+            (json!({"path": "/servers", "query": ["all tenants"]}), "query key \"all tenants\" is not allowed"),
+        ] {
+            let mut request = json!({"service": "compute", "method": "GET"});
+            request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let body = Some(json!({"requests": [request]}));
+            let (code, message) = service.refused("admin", "PUT", &own, body).await;
+            assert!(code == 400 && message.contains(told), "{code} {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_administrators_make_plugins_public_set_limits_and_grant() {
     for (backend, service) in Service::each().await {
         let plugin = service.uploaded("member-a", &strategy("mine", "1.0.0", "my_goal")).await;
@@ -373,6 +418,7 @@ async fn only_administrators_make_plugins_public_set_limits_and_grant() {
         service.ok("admin", "PUT", &format!("{grants}?project_id=b"), grant()).await;
         let shown = service.ok("member-b", "GET", &grants, None).await;
         assert_eq!(shown["requests"], grant().unwrap()["requests"]);
+        assert_eq!(shown["versions"][0]["version"], "1.0.0", "{shown}");
         assert_eq!(service.ok("member-a", "GET", &grants, None).await["requests"], Value::Null);
         assert_eq!(service.refused("member-a", "GET", &format!("{grants}?project_id=b"), None).await.0, 403);
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use watcher_domain::cloud::{Grant, RequestPattern};
+use watcher_domain::cloud::{Grant, GrantedVersion, GrantedVersions, RequestPattern};
 use watcher_domain::plugin::MemberStatus::{Accepted, Pending, Rejected};
-use watcher_domain::plugin::PluginVisibility;
+use watcher_domain::plugin::{PluginVisibility, VersionState};
 use watcher_domain::{PluginId, PluginKind};
-use watcher_registry::{Changes, Quotas, RegistryError, RegistryOptions, grant_for};
+use watcher_registry::{Changes, GrantFor, Quotas, RegistryError, RegistryOptions, Release, grant_for};
 use watcher_store::plugin::EventFilter;
 use watcher_store::testing::backends;
 
@@ -137,19 +137,55 @@ async fn the_owner_sees_what_was_done_to_a_plugin_and_others_what_they_did() {
     }
 }
 
+fn asks() -> Vec<RequestPattern> {
+    vec![RequestPattern::new("compute", "GET".parse().unwrap(), "/servers/{id}").with_query(&["fields"])]
+}
+
 #[tokio::test]
 async fn grants_are_kept_for_each_project() {
     for store in backends().await {
         let stage = Stage::with_built_in(&store).await;
         let id = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap().plugin.id;
-        let grant = Grant(vec![RequestPattern::new("compute", "GET".parse().unwrap(), "/servers/{id}")]);
-        let refused = stage.registry.set_grant(&admin(), id, &project("b"), &grant).await;
+        let refused = stage.registry.set_grant(&admin(), id, &project("b"), asks(), GrantFor::Any).await;
         assert!(matches!(refused, Err(RegistryError::NoPlugin)), "{}", store.name);
-        stage.registry.set_grant(&admin(), id, &project("a"), &grant).await.unwrap();
+        let (grant, _) = stage.registry.set_grant(&admin(), id, &project("a"), asks(), GrantFor::Any).await.unwrap();
+        assert_eq!(grant, Grant { requests: asks(), versions: GrantedVersions::Any });
         assert_eq!(grant_for(&store, &project("a"), id).await.unwrap().unwrap().0, grant);
         assert_eq!(grant_for(&store, &project("b"), id).await.unwrap(), None);
-        stage.registry.set_grant(&admin(), id, &project("a"), &Grant::default()).await.unwrap();
-        assert_eq!(grant_for(&store, &project("a"), id).await.unwrap().unwrap().0, Grant::default());
+        stage.registry.set_grant(&admin(), id, &project("a"), Vec::new(), GrantFor::Running).await.unwrap();
+        assert_eq!(grant_for(&store, &project("a"), id).await.unwrap().unwrap().0.requests, []);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_for_the_version_that_was_looked_at_and_not_for_what_its_owner_uploads_later() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let first = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap();
+        let (id, own) = (first.plugin.id, project("a"));
+        let grant = async |versions: GrantFor| {
+            let granted = stage.registry.set_grant(&admin(), id, &own, asks(), versions).await?.0;
+            assert_eq!(grant_for(&store, &own, id).await.unwrap().unwrap().0, granted, "{}", store.name);
+            Ok::<_, RegistryError>(granted.versions)
+        };
+        let version = |release: &Release| GrantedVersion {
+            version: release.version.version.description.version.clone(),
+            digest: release.version.version.digest,
+        };
+        let running = grant(GrantFor::Running).await.unwrap();
+        assert_eq!(running, GrantedVersions::These(vec![version(&first)]));
+        let second = stage.upload("a", &action("mine", "1.1.0", "")).await.unwrap();
+        let kept = grant_for(&store, &own, id).await.unwrap().unwrap().0;
+        assert_eq!(kept.versions, running, "an upload is no grant");
+        let both = vec!["1.1.0".to_owned(), version(&first).digest.to_string(), "1.0.0".to_owned()];
+        let both = grant(GrantFor::These(both)).await.unwrap();
+        assert_eq!(both, GrantedVersions::These(vec![version(&second), version(&first)]));
+        let unknown = grant(GrantFor::These(vec!["2.0.0".to_owned()])).await;
+        assert!(matches!(unknown, Err(RegistryError::NoVersion(name)) if name == "2.0.0"));
+        for number in ["1.0.0", "1.1.0"] {
+            stage.registry.set_state(&actor("a"), id, number, VersionState::Deactivated, None).await.unwrap();
+        }
+        assert!(matches!(grant(GrantFor::Running).await, Err(RegistryError::NothingRuns)));
     }
 }
 

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::clock::{CountingIds, MockClock};
-use watcher_domain::cloud::{CloudRequest, CloudResponse, Grant, Method, RequestPattern};
+use watcher_domain::cloud::{CloudRequest, CloudResponse, Method, Permission, RequestPattern};
 use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
 use watcher_domain::metric::{Samples, StatisticQuery};
 use watcher_domain::ports::{
@@ -257,7 +257,10 @@ pub(crate) fn action_call(
         phase,
         parameters: object(parameters),
         configuration: Map::new(),
-        grant: Grant(vec![pattern(Method::Get, "/servers/{id}"), pattern(Method::Post, "/servers/{id}/action")]),
+        permission: Permission::built_in(vec![
+            pattern(Method::Get, "/servers/{id}"),
+            pattern(Method::Post, "/servers/{id}/action"),
+        ]),
         cloud: Arc::clone(cloud) as _,
         journal: Arc::clone(journal) as _,
         limits: Limits::for_actions(),

@@ -19,7 +19,8 @@ pub(super) fn text(report: &Report, file: &str) -> String {
         text.pair("imports", &format!("{}: {gives}{grant}", import.name));
     }
     for request in &report.requests {
-        text.pair("asks for", &format!("{} {} {}", request.method, request.service, request.path));
+        let query = if request.query.is_empty() { String::new() } else { format!("?{{{}}}", request.query.join(",")) };
+        text.pair("asks for", &format!("{} {} {}{query}", request.method, request.service, request.path));
     }
     if let Some(compilation) = &report.compilation {
         let took = if compilation.cached { "before".to_owned() } else { duration(compilation.duration_us) };

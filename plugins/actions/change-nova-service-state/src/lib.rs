@@ -98,7 +98,7 @@ impl Action for ChangeNovaServiceState {
             },
             "additionalProperties": false,
         }))
-        .request("compute", "GET", "/os-services")
+        .request_with_query("compute", "GET", "/os-services", &["binary", "host"])
         .request("compute", "PUT", "/os-services/{service}")
     }
 

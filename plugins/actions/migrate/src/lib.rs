@@ -116,8 +116,8 @@ impl Action for Migrate {
                 },
                 "additionalProperties": false,
             }))
-            .request("compute", "GET", "/os-services")
-            .request("compute", "GET", "/os-migrations")
+            .request_with_query("compute", "GET", "/os-services", &["binary", "host"])
+            .request_with_query("compute", "GET", "/os-migrations", &["instance_uuid"])
             .request("compute", "GET", "/servers/{server}")
             .request_for("compute", "POST", "/servers/{server}/action", &["os-migrateLive", "migrate", "confirmResize", "revertResize"])
             .request("compute", "GET", "/servers/{server}/migrations")

@@ -84,9 +84,9 @@ impl Action for Resize {
                 },
                 "additionalProperties": false,
             }))
-            .request("compute", "GET", "/flavors")
+            .request_with_query("compute", "GET", "/flavors", &["marker"])
             .request("compute", "GET", "/flavors/{flavor}")
-            .request("compute", "GET", "/os-migrations")
+            .request_with_query("compute", "GET", "/os-migrations", &["instance_uuid"])
             .request("compute", "GET", "/servers/{server}")
             .request_for("compute", "POST", "/servers/{server}/action", &["resize", "confirmResize", "revertResize"])
     }

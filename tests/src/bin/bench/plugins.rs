@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use serde_json::Map;
-use watcher_domain::cloud::{CloudRequest, CloudResponse, Grant};
+use watcher_domain::cloud::{CloudRequest, CloudResponse, Permission};
 use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
 use watcher_domain::ports::{ActionCall, ActionRunner as _, CloudRequests, Journal};
 use watcher_domain::report::{CheckOptions, PluginChecker};
@@ -166,7 +166,7 @@ async fn calls(table: &mut Table, folder: &Path) -> anyhow::Result<()> {
             phase: ActionPhase::Validate,
             parameters: parameters.clone(),
             configuration: Map::new(),
-            grant: Grant::default(),
+            permission: Permission::built_in(Vec::new()),
             cloud: nothing.clone(),
             journal: nothing.clone(),
             limits: Limits::for_actions(),

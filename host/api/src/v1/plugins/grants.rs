@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use watcher_domain::cloud::{Grant, RequestPattern};
+use watcher_domain::cloud::{Grant, GrantedVersion, GrantedVersions, RequestPattern};
 use watcher_domain::{ProjectId, Timestamp};
 use watcher_store::plugin;
 
@@ -17,15 +17,16 @@ use crate::openapi::{Headers, ReadProblems, WriteProblems};
 use crate::policy::Rule;
 use crate::target;
 use crate::time;
+use crate::v1::plugins::view::RunningVersion;
 use crate::v1::plugins::{PluginPath, find, told};
-use watcher_registry::RegistryError;
+use watcher_registry::{GrantFor, RegistryError};
 
 /// Name of the body in messages.
 const ARGUMENT: &str = "grant";
 /// Most patterns of a grant.
 const MOST_PATTERNS: usize = 256;
-/// Longest text of a pattern, in characters.
-const LONGEST_TEXT: usize = 2048;
+/// Most versions of a grant.
+const MOST_VERSIONS: usize = 64;
 
 /// What a project lets a plugin ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -35,8 +36,35 @@ pub(crate) struct PluginGrantView {
     project_id: String,
     /// Requests that the plugin may send; null if the project never said.
     requests: Option<Vec<RequestPatternView>>,
+    /// The versions of the plugin that may; null if the project never said.
+    #[schema(value_type = Option<Object>)]
+    versions: Option<GrantedVersionsView>,
     /// Since when.
     updated_at: Option<String>,
+}
+
+/// Every version, also those that are uploaded later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AnyVersion {
+    Any,
+}
+
+/// Which versions a grant is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum GrantedVersionsView {
+    Any(AnyVersion),
+    These(Vec<RunningVersion>),
+}
+
+/// Which versions a grant is to be for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum VersionNames {
+    Any(AnyVersion),
+    /// Numbers or digests.
+    These(Vec<String>),
 }
 
 /// A kind of request.
@@ -49,6 +77,9 @@ pub(crate) struct RequestPatternView {
     method: String,
     /// Path below the endpoint; a segment `{name}` stands for any one segment.
     path: String,
+    /// Keys that its query may have; no query if it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    query: Vec<String>,
     /// API microversions, as `2.1-2.56`, `2.56` for one, or open at an end: `2.1-`, `-2.56`. Any, and none, without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     microversions: Option<String>,
@@ -64,6 +95,9 @@ pub(crate) struct RequestPatternView {
 pub(crate) struct NewPluginGrant {
     /// Requests that the plugin may send; none lets it send nothing.
     requests: Vec<RequestPatternView>,
+    /// The versions of the plugin that may: `any`, or a list of numbers and digests; the version that runs now without it.
+    #[schema(value_type = Option<Object>)]
+    versions: Option<VersionNames>,
 }
 
 impl From<&RequestPattern> for RequestPatternView {
@@ -72,10 +106,15 @@ impl From<&RequestPattern> for RequestPatternView {
             service: pattern.service.clone(),
             method: pattern.method.as_str().to_owned(),
             path: pattern.path.clone(),
+            query: pattern.query.clone(),
             microversions: pattern.microversions.clone(),
             actions: pattern.actions.clone(),
         }
     }
+}
+
+fn shown(version: &GrantedVersion) -> RunningVersion {
+    RunningVersion { version: version.version.clone(), digest: version.digest.to_string() }
 }
 
 fn view(plugin: Uuid, project: ProjectId, grant: Option<(Grant, Timestamp)>) -> PluginGrantView {
@@ -83,7 +122,11 @@ fn view(plugin: Uuid, project: ProjectId, grant: Option<(Grant, Timestamp)>) -> 
         plugin_uuid: plugin,
         project_id: project.0,
         updated_at: grant.as_ref().map(|(_, since)| time::with_offset(*since)),
-        requests: grant.map(|(grant, _)| grant.0.iter().map(RequestPatternView::from).collect()),
+        versions: grant.as_ref().map(|(grant, _)| match &grant.versions {
+            GrantedVersions::Any => GrantedVersionsView::Any(AnyVersion::Any),
+            GrantedVersions::These(versions) => GrantedVersionsView::These(versions.iter().map(shown).collect()),
+        }),
+        requests: grant.map(|(grant, _)| grant.requests.iter().map(RequestPatternView::from).collect()),
     }
 }
 
@@ -124,7 +167,7 @@ pub(crate) async fn show(
     Ok(Json(view(found.id.0, project, grant)))
 }
 
-/// Lets a plugin ask something of the cloud, for the runs of a project. What was let before is replaced.
+/// Lets versions of a plugin ask something of the cloud, for the runs of a project. What was let before is replaced.
 #[utoipa::path(
     put, path = "/v1/plugins/{plugin}/grants", operation_id = "update_plugin_grants", tag = "plugins",
     params(
@@ -144,42 +187,48 @@ pub(crate) async fn update(
     let given = arguments.take("project_id")?;
     arguments.done()?;
     let body = body.required(ARGUMENT)?;
-    let fields = Fields::of(ARGUMENT, &body, &["requests"])?;
+    let fields = Fields::of(ARGUMENT, &body, &["requests", "versions"])?;
     fields.mandatory("requests")?;
-    let grant = read(fields.any("requests").unwrap_or(&Value::Null))?;
+    let requests = read(fields.any("requests").unwrap_or(&Value::Null))?;
+    let versions = versions(fields.any("versions"))?;
     let mut tx = context.api.store.read().await?;
     let found = find(&mut tx, &context, &path.plugin).await?;
     drop(tx);
     let project = project(&context, given)?;
     context.enforce_on(Rule::PluginGrant, target::project(&project))?;
-    let since = context.api.registry.set_grant(&context.actor(), found.id, &project, &grant).await;
-    let since = since.map_err(|error| path.told(error))?;
-    Ok(Json(view(found.id.0, project, Some((grant, since)))))
+    let registry = &context.api.registry;
+    let granted = registry.set_grant(&context.actor(), found.id, &project, requests, versions).await;
+    let granted = granted.map_err(|error| path.told(error))?;
+    Ok(Json(view(found.id.0, project, Some(granted))))
 }
 
-fn read(given: &Value) -> Result<Grant, Invalid> {
-    let refuse = |reason: &str| Invalid::Input {
-        field: "requests".to_owned(),
-        value: crate::text::repr(given).chars().take(200).collect(),
-        reason: reason.to_owned(),
-    };
+fn versions(given: Option<&Value>) -> Result<GrantFor, Invalid> {
+    let Some(given) = given else { return Ok(GrantFor::Running) };
+    let refuse = |reason: &str| Invalid::input("versions", given, reason);
+    match serde_json::from_value(given.clone()) {
+        Ok(VersionNames::Any(AnyVersion::Any)) => Ok(GrantFor::Any),
+        Ok(VersionNames::These(names)) if names.len() > MOST_VERSIONS => {
+            Err(refuse(&format!("It has more than {MOST_VERSIONS} items")))
+        }
+        Ok(VersionNames::These(names)) => Ok(GrantFor::These(names)),
+        Err(_) => Err(refuse("It must be \"any\" or a list of numbers and digests of versions")),
+    }
+}
+
+fn read(given: &Value) -> Result<Vec<RequestPattern>, Invalid> {
+    let refuse = |reason: &str| Invalid::input("requests", given, reason);
     let items = given.as_array().ok_or_else(|| refuse("Value not a valid list"))?;
     if items.len() > MOST_PATTERNS {
         return Err(refuse(&format!("It has more than {MOST_PATTERNS} items")));
     }
     let pattern = |item: &Value| -> Result<RequestPattern, Invalid> {
+        let refuse = |reason: &str| Invalid::input("requests", item, reason);
         let shown: RequestPatternView = serde_json::from_value(item.clone()).map_err(|_| {
-            refuse("Every item must be an object of service, method and path, and perhaps microversions and actions")
+            refuse("Every item must be an object of service, method and path, and perhaps query, microversions and actions")
         })?;
-        let texts = [&shown.service, &shown.method, &shown.path].into_iter().chain(&shown.microversions);
-        if texts.chain(&shown.actions).any(|text| text.chars().count() > LONGEST_TEXT) {
-            return Err(refuse(&format!("A text has more than {LONGEST_TEXT} characters")));
-        }
-        if shown.actions.len() > MOST_PATTERNS {
-            return Err(refuse(&format!("It has more than {MOST_PATTERNS} actions")));
-        }
         let method = shown.method.parse().map_err(|_| refuse("There is no such method"))?;
         let pattern = RequestPattern {
+            query: shown.query,
             microversions: shown.microversions,
             actions: shown.actions,
             ..RequestPattern::new(shown.service, method, shown.path)
@@ -187,5 +236,5 @@ fn read(given: &Value) -> Result<Grant, Invalid> {
         pattern.check().map_err(|error| refuse(&error.to_string()))?;
         Ok(pattern)
     };
-    items.iter().map(pattern).collect::<Result<_, _>>().map(Grant)
+    items.iter().map(pattern).collect()
 }

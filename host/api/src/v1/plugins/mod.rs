@@ -141,6 +141,7 @@ pub(crate) fn told(error: RegistryError, plugin: &str) -> ApiError {
         | RegistryError::Member(_)
         | RegistryError::NothingToAccept
         | RegistryError::Deactivated(_)
+        | RegistryError::NothingRuns
         | RegistryError::BuiltIn
         | RegistryError::Unsigned(_) => Conflict::Registry(capitalized(&error.to_string())).into(),
         RegistryError::NoPlugin => NotFound::Plugin(plugin.to_owned()).into(),

@@ -42,8 +42,8 @@ pub(crate) struct PluginView {
 /// A version as its plugin names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct RunningVersion {
-    version: String,
-    digest: String,
+    pub(crate) version: String,
+    pub(crate) digest: String,
 }
 
 impl From<PluginVersion> for RunningVersion {

@@ -13,8 +13,8 @@ pub(super) struct Named {
     pub(super) name: String,
     /// Who sees it.
     pub(super) visibility: String,
-    /// Number of the version that runs, if one does.
-    pub(super) running: Option<String>,
+    /// Digest of the version that runs, if one does.
+    running: Option<String>,
 }
 
 impl Named {
@@ -30,7 +30,7 @@ impl Named {
             uuid,
             name: text("name"),
             visibility: text("visibility"),
-            running: record["running"]["version"].as_str().map(str::to_owned),
+            running: record["running"]["digest"].as_str().map(str::to_owned),
         })
     }
 
@@ -39,18 +39,26 @@ impl Named {
         format!("/v1/plugins/{}{below}", self.uuid)
     }
 
-    /// Number of the version that runs.
+    /// Digest of the version that runs.
     pub(super) fn running(&self) -> anyhow::Result<&str> {
         self.running.as_deref().with_context(|| format!("no version of {} runs: all are deactivated", self.name))
     }
 
-    /// What the version that runs asks of the cloud.
-    pub(super) async fn requests(&self, service: &Connection) -> anyhow::Result<Value> {
-        let version = service.get(&self.path(&format!("/versions/{}", self.running()?)), &[]).await?;
-        match &version["report"]["requests"] {
-            Value::Array(requests) => Ok(Value::Array(requests.clone())),
-            _ => bail!("the service does not say what {} asks for; name it with --request", self.name),
+    /// What these versions ask of the cloud.
+    pub(super) async fn requests(&self, service: &Connection, versions: &[String]) -> anyhow::Result<Vec<Value>> {
+        let mut all: Vec<Value> = Vec::new();
+        for version in versions {
+            let version = service.get(&self.path(&format!("/versions/{version}")), &[]).await?;
+            let Some(requests) = version["report"]["requests"].as_array() else {
+                bail!("the service does not say what {} asks for; name it with --request", self.name)
+            };
+            for request in requests {
+                if !all.contains(request) {
+                    all.push(request.clone());
+                }
+            }
         }
+        Ok(all)
     }
 }
 

@@ -106,21 +106,28 @@ pub enum ClientCommand {
         #[command(flatten)]
         plugin: PluginName,
     },
-    /// Say what an action handler may ask of the project's cloud. Replaces what was said before.
+    /// Say what an action handler may ask of the project's cloud, in the version that runs now or in those that are named. Replaces what was
+    /// said before.
     Grant {
         /// Which plugin.
         #[command(flatten)]
         plugin: PluginName,
-        /// A kind of request, as `compute GET /servers/{server}` or `compute POST /servers/{server}/action microversions=2.1-2.56 action=resize`.
-        /// Can be given many times.
+        /// A kind of request, as `compute GET /os-services query=binary query=host` or
+        /// `compute POST /servers/{server}/action microversions=2.1-2.56 action=resize`. Can be given many times.
         #[arg(long, value_name = "REQUEST", required_unless_present_any = ["all", "nothing"])]
         request: Vec<String>,
-        /// Everything that the version that runs asks for.
+        /// Everything that the versions ask for.
         #[arg(long, conflicts_with = "request")]
         all: bool,
         /// Nothing.
         #[arg(long, conflicts_with_all = ["request", "all"])]
         nothing: bool,
+        /// Number or digest of a version that may; the one that runs now if missing. Can be given many times.
+        #[arg(long = "version", value_name = "VERSION", conflicts_with = "nothing")]
+        versions: Vec<String>,
+        /// Every version may, also what the plugin's owner uploads later.
+        #[arg(long, conflicts_with_all = ["versions", "nothing"])]
+        any_version: bool,
         /// Of this project; the own one if missing.
         #[arg(long, value_name = "PROJECT-ID")]
         project: Option<String>,
@@ -386,14 +393,23 @@ async fn share(service: &Connection, command: ClientCommand) -> anyhow::Result<(
             let path = Named::find(service, &plugin).await?.path("/grants");
             view::grant(service, &service.get(&path, &of_project(project)).await?);
         }
-        ClientCommand::Grant { plugin, request, all, nothing: _, project } => {
+        ClientCommand::Grant { plugin, request, all, nothing, mut versions, any_version, project } => {
             let found = Named::find(service, &plugin).await?;
+            if versions.is_empty() && !nothing && (all || !any_version) {
+                // Named, so that another version that is uploaded meanwhile is not the one that gets the grant.
+                versions.push(found.running()?.to_owned());
+            }
             let requests = if all {
-                found.requests(service).await?
+                found.requests(service, &versions).await?
             } else {
-                Value::Array(request.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?)
+                request.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?
             };
-            let body = json!({"requests": requests});
+            let mut body = json!({"requests": requests});
+            if any_version {
+                body["versions"] = "any".into();
+            } else if !nothing {
+                body["versions"] = versions.into();
+            }
             let (path, query) = (found.path("/grants"), of_project(project));
             let bytes = service.bytes(Method::Put, &path, &query, Some(&body), None).await?;
             view::grant(service, &connection::parse(&bytes)?);

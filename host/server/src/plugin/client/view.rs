@@ -93,10 +93,19 @@ pub(super) fn grant(service: &Connection, answer: &Value) {
         None => print("the project never said what the plugin may ask, so it may ask nothing"),
         Some([]) => print("the plugin may ask nothing"),
         Some(requests) => {
+            match &answer["versions"] {
+                Value::Array(versions) => {
+                    let names =
+                        versions.iter().map(|version| version.get("version").map_or_else(|| cell(version), cell));
+                    print(&format!("granted for {}", names.collect::<Vec<_>>().join(", ")));
+                }
+                _ => print("granted for any version"),
+            }
             let columns = [
                 (Column::Text("service"), "service"),
                 (Column::Text("method"), "method"),
                 (Column::Text("path"), "path"),
+                (Column::Text("query"), "query"),
                 (Column::Text("microversions"), "microversions"),
                 (Column::Text("actions"), "actions"),
             ];

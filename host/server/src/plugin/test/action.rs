@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
-use watcher_domain::cloud::Grant;
+use watcher_domain::cloud::Permission;
 use watcher_domain::journal::ActionPhase;
 use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, ActionRunner as _, CloudRequests, Inspection, RunError};
@@ -33,7 +33,7 @@ struct Stage<'a> {
     digest: Digest,
     parameters: Map<String, Value>,
     configuration: Map<String, Value>,
-    grant: Grant,
+    permission: Permission,
     cloud: Arc<dyn CloudRequests>,
     config: &'a Config,
     table: Table,
@@ -96,7 +96,7 @@ impl<'a> Stage<'a> {
             digest,
             parameters,
             configuration: resolved.complete_configuration()?,
-            grant: Grant(requests.clone()),
+            permission: Permission::built_in(requests.clone()),
             cloud: keystone::session(&config.keystone, &clock, &ids)?,
             config,
             table: Table::new(&[
@@ -189,7 +189,7 @@ impl<'a> Stage<'a> {
             phase,
             parameters: self.parameters.clone(),
             configuration: self.configuration.clone(),
-            grant: self.grant.clone(),
+            permission: self.permission.clone(),
             cloud: Arc::clone(&self.cloud),
             journal: Arc::clone(journal) as _,
             limits: self.config.sandbox.action_limits,

@@ -66,7 +66,7 @@ impl Action for SamplePlugin {
             "additionalProperties": false,
         }))
         // Everything that is asked of the cloud. The host refuses the rest.
-        .request("compute", "GET", "/os-services")
+        .request_with_query("compute", "GET", "/os-services", &["binary", "host"])
         .request("compute", "PUT", "/os-services/{service}")
     }
 
