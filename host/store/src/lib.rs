@@ -15,6 +15,7 @@ pub mod audit;
 pub mod audit_template;
 pub mod efficacy_indicator;
 pub mod error;
+mod finish;
 pub mod goal;
 pub mod journal;
 mod migrate;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, Transaction};
+use sqlx::{Connection as _, PgConnection, Pool, Postgres, Sqlite, Transaction};
 use uuid::Uuid;
 use watcher_domain::Timestamp;
 
 use crate::error::{Error, Result};
+use crate::finish::Finish;
 
 /// Connections to a PostgreSQL server, of one process.
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -95,9 +96,9 @@ impl Store {
     /// Begins a transaction that writes. On SQLite there is one at a time; the others wait for it.
     pub async fn begin(&self) -> Result<Tx> {
         match self {
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(begin(pool, "BEGIN").await?)),
             // At once, or two transactions that read first could both wait for the other to end.
-            Self::Sqlite(store) => Ok(Tx::Sqlite(store.write.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Sqlite(store) => Ok(Tx::Sqlite(begin(&store.write, "BEGIN IMMEDIATE").await?)),
         }
     }
 
@@ -105,10 +106,9 @@ impl Store {
     pub async fn read(&self) -> Result<Tx> {
         match self {
             Self::Postgres(pool) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::Postgres(pool.begin_with(begin).await?))
+                Ok(Tx::Postgres(begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?))
             }
-            Self::Sqlite(store) => Ok(Tx::Sqlite(store.read.begin().await?)),
+            Self::Sqlite(store) => Ok(Tx::Sqlite(begin(&store.read, "BEGIN").await?)),
         }
     }
 
@@ -122,6 +122,12 @@ impl Store {
             }
         }
     }
+}
+
+/// Begins a transaction; whoever stops waiting leaves no connection in one.
+async fn begin<DB: sqlx::Database>(pool: &Pool<DB>, statement: &'static str) -> sqlx::Result<Transaction<'static, DB>> {
+    let pool = pool.clone();
+    Finish::new(async move { pool.begin_with(statement).await }).await
 }
 
 impl Tx {

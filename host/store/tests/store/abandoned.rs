@@ -1,0 +1,45 @@
+//! Whoever stops waiting for a transaction leaves nothing behind.
+
+use std::task::{Context, Poll, Waker};
+
+use watcher_store::testing::backends;
+use watcher_store::{Store, goal};
+
+use crate::fixtures::Fixtures;
+
+/// Polls so often at most, leaving the thread to others between, and stops waiting then; whether it ended before.
+async fn poll_times<T>(work: impl Future<Output = T>, times: usize) -> bool {
+    let mut work = Box::pin(work);
+    for _ in 0..times {
+        if let Poll::Ready(_) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_given_up_while_it_begins_does_not_hurt_those_after_it() {
+    const TIMES: usize = 100;
+    for backend in backends().await {
+        let (store, fixtures) = ((*backend).clone(), Fixtures::default());
+        let mut given_up = 0;
+        for number in 0..TIMES {
+            let polls = number / 10 + 1;
+            let begun = match number % 2 {
+                0 => poll_times(store.begin(), polls).await,
+                _ => poll_times(store.read(), polls).await,
+            };
+            given_up += usize::from(!begun);
+            let mut tx = store.begin().await.unwrap();
+            goal::insert(&mut tx, &fixtures.goal(&format!("goal-{number}"))).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        assert!(given_up > TIMES / 4, "only {given_up} were given up on {}", backend.name);
+        // From a connection of its own: what was written is there for everybody.
+        let store = Store::connect(&backend.url).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        assert_eq!(goal::list_built_in(&mut tx).await.unwrap().len(), TIMES, "{}", backend.name);
+    }
+}
