@@ -8,6 +8,7 @@ pub mod action;
 pub mod action_plan;
 pub mod audit;
 pub mod audit_template;
+pub mod blob;
 pub mod clock;
 pub mod cloud;
 pub mod efficacy;

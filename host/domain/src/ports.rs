@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`StrategyRunner`], [`PlannerRunner`], [`ActionRunner`], [`ScoringRunner`], [`PluginInspector`], [`PluginChecker`] | `runtime` |
 //! | [`ComponentSource`] | `registry` |
+//! | [`BlobStore`] | `blobs` |
 //! | [`Collector`], [`Datasource`] | `collect` |
 //! | [`CloudRequests`] | `openstack` |
 //! | [`Journal`] | `applier`, over the database |
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use watcher_cluster::{AuditScope, ClusterDataModel};
 
+pub use crate::blob::{BlobError, BlobStore};
 use crate::clock::Timestamp;
 pub use crate::clock::{Clock, Ids};
 use crate::cloud::{CloudRequest, CloudResponse, Permission};
