@@ -5,6 +5,9 @@ use uuid::Uuid;
 use watcher_domain::plugin::PluginVisibility;
 use watcher_domain::{Digest, PluginKind};
 
+use crate::blobs::BlobTrouble;
+use crate::components::{ComponentError, Tampered};
+
 /// A result of the registry.
 pub(crate) type Result<T> = std::result::Result<T, RegistryError>;
 
@@ -122,9 +125,25 @@ pub enum RegistryError {
     /// The check itself failed.
     #[error("the component could not be checked")]
     Check(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Bytes cannot be kept in an object store, or not be had from it.
+    #[error(transparent)]
+    Blob(#[from] BlobTrouble),
+    /// The bytes of a component are not those that were uploaded.
+    #[error(transparent)]
+    Tampered(Tampered),
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] watcher_store::Error),
+}
+
+impl From<ComponentError> for RegistryError {
+    fn from(error: ComponentError) -> Self {
+        match error {
+            ComponentError::Tampered(error) => Self::Tampered(error),
+            ComponentError::Blob(error) => Self::Blob(error),
+            ComponentError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// Everything that is wrong with a component.

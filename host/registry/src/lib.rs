@@ -2,10 +2,12 @@
 //!
 //! [`Registry`] registers the built-in components at start, takes the uploads of projects, and keeps goals, strategies, scoring engines and action
 //! descriptions in step with both: read `upload` for the way of an upload, `lifecycle` and `member` for what comes after it, `follow`
-//! for the rows. Every change is one transaction, with an event that says who made it. [`StoredComponents`] hands the bytes of components to whoever runs them. What a component is, is found out through a port:
+//! for the rows. Every change is one transaction, with an event that says who made it. [`StoredComponents`] hands the bytes of components to whoever runs them, from the database or from the
+//! object stores of `blobs`; `sweep` and `relocate` remove and move them there. What a component is, is found out through a port:
 //! this room decides what may run and never runs it.
 
 mod actor;
+mod blobs;
 mod built_in;
 mod check;
 mod components;
@@ -17,8 +19,10 @@ mod member;
 mod meter;
 mod place;
 mod quota;
+mod relocate;
 mod signing;
 mod stop;
+mod sweep;
 mod sync;
 mod upload;
 
@@ -33,16 +37,19 @@ use watcher_store::Store;
 use crate::place::Places;
 
 pub use actor::Actor;
+pub use blobs::{BlobStores, BlobTrouble};
 pub use built_in::Registered;
-pub use components::{StoredComponents, Tampered};
+pub use components::{ComponentError, StoredComponents, Tampered};
 pub use error::{Refusal, RegistryError};
 pub use grant::{GrantFor, grant_for};
 pub use lifecycle::{Change, Changes};
 pub use meter::{PluginUsage, UsageMeter, WRITTEN_EVERY};
 pub use place::Place;
 pub use quota::{Quotas, Standing, changes, is_limit};
+pub use relocate::{RelocateError, Relocated, Relocation, Step};
 pub use signing::{SigningGuard, signatures, signing_policy};
 pub use stop::Stopped;
+pub use sweep::{SWEPT_EVERY, Swept};
 pub use upload::{Release, Upload};
 pub use watcher_signature::{NamedKey, Signature, SigningPolicy};
 
@@ -76,6 +83,7 @@ impl Default for RegistryOptions {
 /// Which plugins there are.
 pub struct Registry {
     store: Store,
+    components: StoredComponents,
     inspector: Arc<dyn PluginInspector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -90,7 +98,8 @@ impl Registry {
     pub fn new(store: Store, inspector: Arc<dyn PluginInspector>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let options = RegistryOptions::default();
         let places = Places::new(options.uploads, options.uploads_per_project);
-        Self { store, inspector, checker: None, clock, ids, goals: Vec::new(), options, places }
+        let components = StoredComponents::new(store.clone());
+        Self { store, components, inspector, checker: None, clock, ids, goals: Vec::new(), options, places }
     }
 
     /// With a checker for what projects upload; without one they are only inspected, as built-in components are.
@@ -106,6 +115,18 @@ impl Registry {
         self.places = Places::new(options.uploads, options.uploads_per_project);
         self.options = options;
         self
+    }
+
+    /// With components whose bytes are not all in the database.
+    #[must_use]
+    pub fn with_components(mut self, components: StoredComponents) -> Self {
+        self.components = components;
+        self
+    }
+
+    /// The bytes of components.
+    pub const fn components(&self) -> &StoredComponents {
+        &self.components
     }
 
     /// With goals that are there whether a strategy reaches them or not. What a strategy says about one of them does not change it.

@@ -136,6 +136,7 @@ impl Registry {
         self.follow(&mut tx, &plugin, now).await?;
         plugin::bump(&mut tx).await?;
         tx.commit().await?;
+        self.components.blobs.loose.notify_one();
         tracing::info!(plugin.id = %id, plugin.digest = %digest, "version {digest} of plugin {id} deleted");
         Ok(())
     }
@@ -164,6 +165,7 @@ impl Registry {
         actor.note(&mut tx, id, "deleted", None, json!({}), now).await?;
         plugin::bump(&mut tx).await?;
         tx.commit().await?;
+        self.components.blobs.loose.notify_one();
         tracing::info!(plugin.id = %id, "plugin {id} deleted");
         Ok(())
     }

@@ -6,13 +6,13 @@ use serde_json::json;
 use watcher_domain::plugin::{PluginVersion, PluginVisibility};
 use watcher_domain::{Digest, PluginId, ProjectId, Stamps};
 use watcher_signature::{Signature, Stage};
-use watcher_store::plugin::{self, About, Packed, Plugin, VersionRecord};
+use watcher_store::plugin::{self, About, Content, Plugin, VersionRecord};
 use watcher_store::{Stored, Tx};
 
 use crate::Registry;
 use crate::actor::Actor;
 use crate::check::Checked;
-use crate::components::digest_of;
+use crate::components::{digest_of, settle};
 use crate::error::{RegistryError, Result};
 use crate::quota::ask;
 use crate::signing;
@@ -42,7 +42,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Refused`] says everything that is wrong with the component. What can be refused without looking into it is refused
-    /// before.
+    /// before. [`RegistryError::Blob`] if its bytes could not be stored.
     pub async fn upload(&self, actor: &Actor, upload: Upload) -> Result<Release> {
         let project = actor.project.clone().ok_or(RegistryError::NoProject)?;
         let digest = digest_of(&upload.component);
@@ -53,11 +53,15 @@ impl Registry {
         signing::require(&mut tx, Stage::Upload, Some(&project), digest, &signatures).await?;
         drop(tx);
         let checked = self.check(Arc::clone(&upload.component), digest).await?;
-        let component = Arc::clone(&upload.component);
-        let packed = tokio::task::spawn_blocking(move || Packed::new(&component))
-            .await
-            .map_err(|error| RegistryError::Check(error.into()))??;
-        let release = self.insert(actor, &project, digest, size_bytes, checked, &packed, upload, &signatures).await?;
+        let content = self.components.keep(digest, &upload.component, self.ids.uuid(), self.clock.now()).await?;
+        let release =
+            match self.insert(actor, &project, digest, size_bytes, checked, &content, upload, &signatures).await {
+                Ok(release) => release,
+                Err(error) => {
+                    self.components.discard(&content, self.clock.now()).await;
+                    return Err(error);
+                }
+            };
         let (plugin, version) = (&release.plugin.value, &release.version.version);
         tracing::info!(
             plugin.id = %plugin.id,
@@ -91,7 +95,7 @@ impl Registry {
         digest: Digest,
         size_bytes: u64,
         checked: Checked,
-        packed: &Packed,
+        content: &Content,
         upload: Upload,
         signatures: &[Signature],
     ) -> Result<Release> {
@@ -144,7 +148,8 @@ impl Registry {
             signature: upload.signature,
             uploaded_by: actor.user.clone(),
         };
-        plugin::insert_packed(&mut tx, &version, packed, &about).await?;
+        let is_new = plugin::insert_content(&mut tx, &version, content, &about).await?;
+        settle(&mut tx, content, is_new, now).await?;
         signing::keep(&mut tx, digest, Some(project), signatures, now).await?;
         // Asked again: a key may have been revoked while the component was checked.
         signing::require(&mut tx, Stage::Upload, Some(project), digest, &[]).await?;

@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     40 "0040_usage",
     50 "0050_signatures_of_projects",
     70 "0070_versions_of_grants",
+    75 "0075_blobs",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod blobs;
+mod blobs_model;
 mod model;
 mod sharing;
+mod shelf;
 mod signing;
 mod stage;
 mod stopping;

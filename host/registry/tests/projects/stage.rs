@@ -12,7 +12,7 @@ use watcher_domain::{
     Audit, AuditId, AuditState, AuditType, Clock as _, Digest, Ids as _, PluginId, PluginKind, ProjectId, Stamps,
     Strategy,
 };
-use watcher_registry::{Actor, Registry, RegistryError, Release, Upload};
+use watcher_registry::{Actor, Registry, RegistryError, Release, StoredComponents, Upload};
 use watcher_store::{Page, Reference, SortDir, Store, Stored, Visibility, audit, goal, plugin, strategy};
 
 /// A component of these tests is its description as JSON.
@@ -84,6 +84,12 @@ impl Stage {
         let (clock, ids) = (Arc::new(MockClock::default()), Arc::new(CountingIds::starting_at(first_id)));
         let registry = Registry::new(store.clone(), Arc::new(JsonInspector), clock.clone(), ids.clone());
         Self { store: store.clone(), clock, ids, registry }
+    }
+
+    /// With components whose bytes are kept as these say.
+    pub(crate) fn keeping(mut self, components: &StoredComponents) -> Self {
+        self.registry = self.registry.with_components(components.clone());
+        self
     }
 
     /// With the built-in strategy `basic`, action `nop` and goal `server_consolidation`.

@@ -1,6 +1,7 @@
-//! Plugins: what their versions have in common, and who sees them. Versions, members, grants, limits and events have files of their own;
+//! Plugins: what their versions have in common, and who sees them. Versions, blobs, members, grants, limits and events have files of their own;
 //! which version runs for a project is in `running`.
 
+mod blob;
 mod change;
 mod event;
 mod grant;
@@ -24,6 +25,10 @@ use crate::shared::{Whose, accepted};
 use crate::store::Tx;
 use crate::value::{Place, StampsRow};
 
+pub use blob::{
+    Blob, ComponentRow, Content, adopt_blob, blob_places, components_elsewhere, count_elsewhere, doom_blob,
+    expect_blob, forget_blob, give_up_blob, loose_blobs, relocate,
+};
 pub use change::{bump, number};
 pub use event::{EventFilter, EventRow, NewEvent, events, insert_event};
 pub use grant::{grant_of, set_grant};
@@ -34,8 +39,8 @@ pub use signature::{add_signature, set_signing_policy, signatures, signatures_by
 pub use usage::{DayUsage, add_usage, forget_usage, usage_by_day};
 pub use user::{User, audits_at_work, audits_of_strategy, plans_handled_by, users};
 pub use version::{
-    About, Packed, VersionRecord, VersionState, component, delete_version, descriptions, find_version, insert_packed,
-    insert_version, owned_version, set_state, set_state_of, version, version_of, versions, versions_of,
+    About, Component, Packed, VersionRecord, VersionState, component, delete_version, descriptions, find_version,
+    insert_content, insert_version, owned_version, set_state, set_state_of, version, version_of, versions, versions_of,
 };
 
 const COLUMNS: &str =

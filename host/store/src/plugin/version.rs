@@ -13,6 +13,8 @@ use crate::select::Select;
 use crate::store::Tx;
 use crate::value::{Place, StampsRow, json};
 
+use super::blob::{self, Blob, Content};
+
 /// How hard components are compressed: they are written once.
 const COMPRESSION: i32 = 9;
 
@@ -123,8 +125,8 @@ const fn columns(state: VersionState) -> (&'static str, bool) {
 /// The bytes of a component, compressed. Made before the transaction that writes it, which others may wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    size_bytes: i64,
-    content: Vec<u8>,
+    pub(super) size_bytes: i64,
+    pub(super) content: Vec<u8>,
 }
 
 impl Packed {
@@ -140,18 +142,21 @@ impl Packed {
 /// # Errors
 /// [`Error::Conflict`] if the plugin has a version with this digest; [`Error::Reference`] if there is no such plugin.
 pub async fn insert_version(tx: &mut Tx, version: &PluginVersion, component: &[u8]) -> Result<()> {
-    insert_packed(tx, version, &Packed::new(component)?, &About::default()).await
+    insert_content(tx, version, &Content::Packed(Packed::new(component)?), &About::default()).await.map(drop)
 }
 
-/// The same with a component that was compressed before, and what came with it.
+/// The same with a component that was compressed or stored before, and what came with it. `false` if the component was there: then `content` is not
+/// looked at.
 ///
 /// # Errors
 /// As [`insert_version`].
-pub async fn insert_packed(tx: &mut Tx, version: &PluginVersion, component: &Packed, about: &About) -> Result<()> {
-    let blob = "INSERT INTO components (digest, size_bytes, content, created_at) VALUES ($1, $2, $3, $4) \
-                ON CONFLICT (digest) DO NOTHING";
+pub async fn insert_content(tx: &mut Tx, version: &PluginVersion, content: &Content, about: &About) -> Result<bool> {
+    let component = "INSERT INTO components (digest, size_bytes, content, blob_place, blob_name, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO NOTHING";
     let (digest, stamps) = (version.digest.0.as_slice(), &version.stamps);
-    execute!(tx, blob, digest, component.size_bytes, component.content.as_slice(), stamps.created_at)?;
+    let (place, name) = blob::columns(content.blob());
+    let inserted =
+        execute!(tx, component, digest, content.size_bytes(), content.packed(), place, name, stamps.created_at)?;
     let sql = "INSERT INTO plugin_versions (plugin_id, version, digest, description, imports, state, report, notes, signature, \
                uploaded_by, created_at, updated_at, deleted_at) \
                VALUES ($1, $2, $3, $4, $5, 'active', $6, $7, $8, $9, $10, $11, $12)";
@@ -174,7 +179,7 @@ pub async fn insert_packed(tx: &mut Tx, version: &PluginVersion, component: &Pac
         stamps.deleted_at,
     )
     .map_err(|error| Error::on_insert(error, "plugin version", version.digest.to_string()))?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 /// The version with a digest, active or not; if several plugins have it, that of a built-in one or else of the first one.
@@ -253,7 +258,8 @@ pub async fn set_state_of(
     Ok(execute!(tx, sql, plugin.0, digest.0.as_slice(), state, deprecated, now)? == 1)
 }
 
-/// Takes a version out, and its bytes if no other plugin has them; `false` if the plugin has no such version.
+/// Takes a version out, and its bytes if no other plugin has them; `false` if the plugin has no such version. Bytes in an object store are loose then, and
+/// to be removed.
 pub async fn delete_version(tx: &mut Tx, plugin: PluginId, digest: Digest, now: Timestamp) -> Result<bool> {
     let bytes = digest.0.as_slice();
     let no_default =
@@ -269,8 +275,13 @@ pub async fn delete_version(tx: &mut Tx, plugin: PluginId, digest: Digest, now: 
                     OR NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = plugin_signatures.digest))";
     execute!(tx, unsigned, bytes, plugin.0)?;
     let unused = "DELETE FROM components WHERE digest = $1 \
-                  AND NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = components.digest)";
-    execute!(tx, unused, bytes)?;
+                  AND NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = components.digest) \
+                  RETURNING blob_place, blob_name";
+    let blob: Option<(String, String)> =
+        on_backend!(tx, |conn| sqlx::query_as(unused).bind(bytes).fetch_optional(conn).await?);
+    if let Some((place, name)) = blob.filter(|(place, _)| !place.is_empty()) {
+        blob::leave_behind(tx, &Blob { place, name }, now).await?;
+    }
     Ok(true)
 }
 
@@ -288,15 +299,33 @@ pub async fn descriptions(tx: &mut Tx, digests: &[Digest]) -> Result<HashMap<Dig
     Ok(found)
 }
 
-/// The bytes of a component.
+/// The bytes of a component, or where they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Component {
+    /// The bytes, as they are in the database.
+    Here(Vec<u8>),
+    /// They are in an object store.
+    There {
+        /// Their number.
+        size_bytes: u64,
+        /// Where they are.
+        blob: Blob,
+    },
+}
+
+/// The bytes of a component, or where they are.
 ///
 /// # Errors
 /// [`Error::Io`] if what is stored cannot be decompressed. Whether it has the digest is for the caller to check.
-pub async fn component(tx: &mut Tx, digest: Digest) -> Result<Option<Vec<u8>>> {
-    let sql = "SELECT size_bytes, content FROM components WHERE digest = $1";
-    let row: Option<(i64, Vec<u8>)> =
+pub async fn component(tx: &mut Tx, digest: Digest) -> Result<Option<Component>> {
+    let sql = "SELECT size_bytes, content, blob_place, blob_name FROM components WHERE digest = $1";
+    let row: Option<(i64, Vec<u8>, String, String)> =
         on_backend!(tx, |conn| sqlx::query_as(sql).bind(digest.0.as_slice()).fetch_optional(conn).await?);
-    let Some((size, content)) = row else { return Ok(None) };
-    let size = Place { table: "components", id: 0 }.number("size_bytes", size)?;
-    Ok(Some(zstd::bulk::decompress(&content, size).map_err(Error::Io)?))
+    let Some((size, content, place, name)) = row else { return Ok(None) };
+    let row = Place { table: "components", id: 0 };
+    if place.is_empty() {
+        let size = row.number("size_bytes", size)?;
+        return Ok(Some(Component::Here(zstd::bulk::decompress(&content, size).map_err(Error::Io)?)));
+    }
+    Ok(Some(Component::There { size_bytes: row.number("size_bytes", size)?, blob: Blob { place, name } }))
 }

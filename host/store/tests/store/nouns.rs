@@ -3,7 +3,7 @@
 use chrono::{TimeZone as _, Utc};
 use watcher_cluster::AuditScope;
 use watcher_domain::{AuditState, AuditType, PluginKind, ProjectId};
-use watcher_store::plugin::VersionState;
+use watcher_store::plugin::{Component, VersionState};
 use watcher_store::testing::{backends, install, run};
 use watcher_store::{
     Error, Page, Reference, SortDir, Visibility, action, action_description, action_plan, audit, audit_template,
@@ -411,7 +411,7 @@ async fn the_version_that_runs_is_the_default_or_the_last_one_that_is_active() {
         let mut tx = store.begin().await.unwrap();
         assert_eq!(plugin::version(&mut tx, old.digest).await.unwrap().unwrap(), old, "{}", store.name);
         assert_eq!(plugin::version(&mut tx, digest(9)).await.unwrap(), None);
-        assert_eq!(plugin::component(&mut tx, old.digest).await.unwrap().unwrap(), b"old  ");
+        assert_eq!(plugin::component(&mut tx, old.digest).await.unwrap().unwrap(), Component::Here(b"old  ".to_vec()));
         assert_eq!(plugin::component(&mut tx, digest(9)).await.unwrap(), None);
         assert_eq!(plugin::versions(&mut tx, PluginKind::Planner).await.unwrap(), [old.clone(), new.clone()]);
         assert_eq!(plugin::versions(&mut tx, PluginKind::Action).await.unwrap(), []);

@@ -4,14 +4,13 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use watcher_domain::Digest;
-use watcher_store::plugin;
 
 use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::openapi::{Headers, ReadProblems, VersionPath};
 use crate::policy::Rule;
-use crate::v1::plugins::PluginPath;
+use crate::v1::plugins::{PluginPath, told};
 
 /// RFC 9530.
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
@@ -34,7 +33,9 @@ pub(crate) async fn download(context: Context, path: PluginPath, arguments: Argu
     let mut tx = context.api.store.read().await?;
     let found = path.find(&mut tx, &context, Rule::PluginDownload).await?;
     let digest = path.version(&mut tx, found.id).await?.version.digest;
-    let bytes = plugin::component(&mut tx, digest).await?.ok_or(ApiError::Dangling("plugin version"))?;
+    drop(tx);
+    let read = context.api.registry.components().read(digest).await;
+    let bytes = read.map_err(|error| told(error.into(), ""))?.ok_or(ApiError::Dangling("plugin version"))?;
     let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/wasm"));

@@ -151,8 +151,9 @@ pub(crate) fn told(error: RegistryError, plugin: &str) -> ApiError {
         | RegistryError::NoLimit(_)
         | RegistryError::BadSignature(_)
         | RegistryError::BadPolicy(_) => Invalid::Plugin(capitalized(&error.to_string())).into(),
+        RegistryError::Blob(trouble) if trouble.is_temporary() => ApiError::Busy(capitalized(&trouble.to_string())),
         RegistryError::Store(error) => error.into(),
-        RegistryError::Check(_) => ApiError::Registry(error),
+        RegistryError::Check(_) | RegistryError::Blob(_) | RegistryError::Tampered(_) => ApiError::Registry(error),
     }
 }
 
