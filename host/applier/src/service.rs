@@ -1,15 +1,15 @@
 //! Finds action plans to carry out: by message, and by sweep for messages that were lost.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watcher_bus::{Control, Received, Role, Work};
 use watcher_domain::ActionPlanId;
-use watcher_fair::FairPermits;
+use watcher_fair::{FairPermits, Places};
 use watcher_store::action_plan;
 
 use crate::Applier;
@@ -17,26 +17,20 @@ use crate::Applier;
 /// How many due plans one sweep takes up; the rest is left to the next.
 const SWEEP_LIMIT: u32 = 100;
 
+/// How many plans wait or run here at once; others are left in the database.
+const MOST_WAITING: usize = 1000;
+/// How many of those are of one project.
+const MOST_OF_PROJECT: usize = 100;
+
 /// The plans that wait or run here, and what stops each.
-type Running = Arc<Mutex<HashMap<ActionPlanId, CancellationToken>>>;
-
-/// The place of one plan among them, given up however its task ends.
-struct Place {
-    running: Running,
-    id: ActionPlanId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
+type Running = Places<ActionPlanId, CancellationToken>;
 
 /// An applier at work.
 pub struct Service {
     applier: Arc<Applier>,
     permits: Arc<FairPermits>,
-    running: Running,
+    running: Arc<Running>,
+    ended: Arc<Notify>,
     tasks: TaskTracker,
 }
 
@@ -44,7 +38,8 @@ impl Service {
     /// A service over an applier.
     pub fn new(applier: Arc<Applier>) -> Self {
         let permits = FairPermits::new(applier.options.max_plans, applier.options.max_project_plans);
-        Self { applier, permits, running: Arc::default(), tasks: TaskTracker::new() }
+        let running = Places::new(MOST_WAITING, MOST_OF_PROJECT);
+        Self { applier, permits, running, ended: Arc::default(), tasks: TaskTracker::new() }
     }
 
     /// Works until `shutdown`; plans that run then are dropped where they are, and the next sweep of any applier ends them.
@@ -58,6 +53,7 @@ impl Service {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = sweeps.tick() => self.sweep(&shutdown).await,
+                () = self.ended.notified() => self.sweep(&shutdown).await,
                 _ = beats.tick() => {
                     if let Err(error) = self.applier.beat().await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "a sign of life could not be given");
@@ -92,7 +88,7 @@ impl Service {
         let due = action_plan::due(&mut tx, now, SWEEP_LIMIT).await?;
         drop(tx);
         for id in lapsed {
-            if !self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id) {
+            if self.running.stop_of(&id).is_none() {
                 self.applier.bury(id).await?;
             }
         }
@@ -102,27 +98,29 @@ impl Service {
     /// Starts a plan in a task of its own; a second start of one that waits or runs here does nothing.
     fn start(&self, id: ActionPlanId, shutdown: &CancellationToken) {
         let stop = CancellationToken::new();
-        {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            if running.contains_key(&id) || running.len() >= 10 * SWEEP_LIMIT as usize {
-                return;
-            }
-            running.insert(id, stop.clone());
-        }
-        let place = Place { running: Arc::clone(&self.running), id };
+        let Some(place) = self.running.enter(id, stop.clone()) else { return };
         let (applier, permits, shutdown) = (Arc::clone(&self.applier), Arc::clone(&self.permits), shutdown.clone());
+        let (running, ended) = (Arc::clone(&self.running), Arc::clone(&self.ended));
         self.tasks.spawn(async move {
-            let _place = place;
             let run = async {
-                let permit = async { Ok(permits.acquire(applier.owner_of(id).await?).await) };
-                match shutdown.run_until_cancelled(permit).await {
-                    Some(Ok(_permit)) => Box::pin(applier.run_plan(id, stop, &shutdown)).await,
+                let turn = async {
+                    let owner = applier.owner_of(id).await?;
+                    let Some(place) = place.of(owner.clone()) else { return Ok::<_, watcher_store::Error>(None) };
+                    Ok(Some((permits.acquire(owner).await, place)))
+                };
+                match shutdown.run_until_cancelled(turn).await {
+                    Some(Ok(Some(_turn))) => Box::pin(applier.run_plan(id, stop, &shutdown)).await,
                     Some(Err(error)) => Err(error),
-                    None => Ok(()),
+                    Some(Ok(None)) | None => Ok(()),
                 }
             };
             match AssertUnwindSafe(run).catch_unwind().await {
-                Ok(Ok(())) => {}
+                // Others may have found no place.
+                Ok(Ok(())) => {
+                    if running.take_left_out() {
+                        ended.notify_one();
+                    }
+                }
                 Ok(Err(error)) => report(id, &error),
                 // Its lease lapses, and a sweep ends it.
                 Err(panic) => report(id, &watcher_domain::Panic::new(panic.as_ref())),
@@ -131,7 +129,7 @@ impl Service {
     }
 
     fn stop(&self, id: ActionPlanId) {
-        if let Some(token) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        if let Some(token) = self.running.stop_of(&id) {
             token.cancel();
         }
     }

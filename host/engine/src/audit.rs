@@ -11,7 +11,7 @@ use watcher_bus::{Event, Work};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::efficacy::EfficacyIndicator;
 use watcher_domain::plugin::PluginVersion;
-use watcher_domain::ports::{GuardError, Scoring};
+use watcher_domain::ports::{Fault, GuardError, Scoring};
 use watcher_domain::recording::Recording;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
@@ -29,6 +29,15 @@ use crate::error::AuditError;
 use crate::lease;
 use crate::recorder::MemoryRecorder;
 use crate::schedule;
+
+/// How a run went, for whoever shares out the next ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Whether the audit runs again by itself.
+    pub is_continuous: bool,
+    /// Whether the run failed, and a plugin was to blame.
+    pub failed_by_plugin: bool,
+}
 
 /// An audit that this engine may work on, under a term of its lease.
 struct Claimed {
@@ -68,28 +77,33 @@ impl Engine {
     /// Runs an audit, if it is due and nobody else takes it first. Errors end up in the audit's row. When `interrupt` is cancelled the run
     /// is dropped, and the audit given back: somebody stopped it, or this process ends.
     #[tracing::instrument(name = "audit.run", skip_all, fields(audit.id = %id))]
-    pub async fn run_audit(&self, id: AuditId, interrupt: &CancellationToken) -> Result<(), watcher_store::Error> {
-        let Some(claimed) = self.claim(id).await? else { return Ok(()) };
+    pub async fn run_audit(&self, id: AuditId, interrupt: &CancellationToken) -> Result<Ran, watcher_store::Error> {
+        let Some(claimed) = self.claim(id).await? else { return Ok(Ran::default()) };
+        let ran = Ran { is_continuous: claimed.audit.audit_type == AuditType::Continuous, failed_by_plugin: false };
         let work = AssertUnwindSafe(Box::pin(self.recommend(&claimed))).catch_unwind();
         let work = work.map(|ended| {
             ended.unwrap_or_else(|panic| Err(AuditError::Crashed(watcher_domain::Panic::new(panic.as_ref()))))
         });
         let run = lease::hold(self.options.lease, work, || self.renew(&claimed));
         let Some(ended) = interrupt.run_until_cancelled(Box::pin(run)).await else {
-            return self.give_back(&claimed).await;
+            self.give_back(&claimed).await?;
+            return Ok(ran);
         };
         match ended {
             Some(Ok(recommended)) => {
                 let plan = recommended.plan;
                 tracing::info!(audit.id = %id, action_plan.id = %plan, "audit {id} recommends action plan {plan}");
                 self.announce(&claimed.audit, &recommended);
-                Ok(())
+                Ok(ran)
             }
             Some(Err(AuditError::Lost)) | None => {
                 tracing::info!(audit.id = %id, "audit {id} was stopped while it ran");
-                Ok(())
+                Ok(ran)
             }
-            Some(Err(error)) => self.fail(&claimed, &error).await,
+            Some(Err(error)) => {
+                self.fail(&claimed, &error).await?;
+                Ok(Ran { failed_by_plugin: error.fault() == Fault::Guest, ..ran })
+            }
         }
     }
 
@@ -114,14 +128,14 @@ impl Engine {
         self.record(claimed, observed, planned).await
     }
 
-    /// Takes the audit if it is due, unless an action plan is being applied and the audit does not insist.
+    /// Takes the audit if it is due, unless an action plan of its project is being applied and the audit does not insist.
     async fn claim(&self, id: AuditId) -> Result<Option<Claimed>, watcher_store::Error> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let Some(found) = audit::get(&mut tx, id).await? else { return Ok(None) };
         let lease = self.new_lease(now);
         let Some(term) = audit::claim(&mut tx, id, &lease, now).await? else { return Ok(None) };
-        if !found.force && action_plan::any_ongoing(&mut tx, &Visibility::All).await? {
+        if !found.force && action_plan::any_ongoing(&mut tx, &visible_to(&found)).await? {
             drop(tx);
             self.leave_out(&found).await?;
             return Ok(None);

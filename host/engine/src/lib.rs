@@ -39,6 +39,8 @@ pub struct EngineOptions {
     pub max_audit_workers: usize,
     /// Audits of one project at a time.
     pub max_project_audit_workers: usize,
+    /// Runs of one project within any minute that may fail by the fault of their plugin before its next ones wait; 0 for no bound.
+    pub plugin_failures_per_minute: u64,
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// How often rows are looked for whose message was lost.
@@ -63,6 +65,7 @@ impl Default for EngineOptions {
             hostname: "localhost".to_owned(),
             max_audit_workers: 4,
             max_project_audit_workers: 2,
+            plugin_failures_per_minute: 60,
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),
             continuous_audit_interval: Duration::from_secs(10),

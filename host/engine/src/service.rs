@@ -1,8 +1,7 @@
 //! Finds audits to run: by message, and by sweep for messages that were lost. Both lead to the same function.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -12,33 +11,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watcher_bus::{Control, Received, Role, Work};
 use watcher_domain::AuditId;
-use watcher_fair::FairPermits;
+use watcher_fair::{FairPermits, Owner, Permit, Place, Places, Rates};
 
 use crate::Engine;
 
 /// How many audits wait or run here at once; others are left in the database.
 const MOST_WAITING: usize = 1000;
+/// How many of those are of one project.
+const MOST_OF_PROJECT: usize = 100;
+/// Later than anything waits for.
+const FAR: Duration = Duration::from_hours(24);
 
 /// The audits that wait or run here, and what stops each.
-type Running = Arc<Mutex<HashMap<AuditId, CancellationToken>>>;
-
-/// The place of one audit among them, given up however its task ends.
-struct Place {
-    running: Running,
-    id: AuditId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
+type Running = Places<AuditId, CancellationToken>;
 
 /// A decision engine at work.
 pub struct Service {
     engine: Arc<Engine>,
     permits: Arc<FairPermits>,
-    running: Running,
+    /// Runs that failed by the fault of their plugin.
+    failures: Arc<Rates>,
+    running: Arc<Running>,
     ended: Arc<Notify>,
     tasks: TaskTracker,
 }
@@ -48,7 +41,8 @@ impl Service {
     pub fn new(engine: Arc<Engine>) -> Self {
         let options = &engine.options;
         let permits = FairPermits::new(options.max_audit_workers, options.max_project_audit_workers);
-        Self { engine, permits, running: Arc::default(), ended: Arc::default(), tasks: TaskTracker::new() }
+        let running = Places::new(MOST_WAITING, MOST_OF_PROJECT);
+        Self { engine, permits, failures: Arc::default(), running, ended: Arc::default(), tasks: TaskTracker::new() }
     }
 
     /// Works until `shutdown`, then waits for running audits to be given back.
@@ -101,29 +95,21 @@ impl Service {
     /// Starts an audit in a task of its own; a second start of one that waits or runs here does nothing.
     fn start(&self, id: AuditId, shutdown: &CancellationToken) {
         let token = shutdown.child_token();
-        {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            if running.contains_key(&id) || running.len() >= MOST_WAITING {
-                return;
-            }
-            running.insert(id, token.clone());
-        }
-        let place = Place { running: Arc::clone(&self.running), id };
-        let (engine, permits, ended) = (Arc::clone(&self.engine), Arc::clone(&self.permits), Arc::clone(&self.ended));
+        let Some(place) = self.running.enter(id, token.clone()) else { return };
+        let turns = Turns {
+            engine: Arc::clone(&self.engine),
+            permits: Arc::clone(&self.permits),
+            failures: Arc::clone(&self.failures),
+        };
+        let (running, ended) = (Arc::clone(&self.running), Arc::clone(&self.ended));
         self.tasks.spawn(async move {
-            let run = async {
-                let permit = async { Ok(permits.acquire(engine.owner_of(id).await?).await) };
-                match token.run_until_cancelled(permit).await {
-                    Some(Ok(_permit)) => Box::pin(engine.run_audit(id, &token)).await,
-                    Some(Err(error)) => Err(error),
-                    None => Ok(()),
+            match AssertUnwindSafe(turns.run(id, place, &token)).catch_unwind().await {
+                // Its next run may be due already, or others that found no place.
+                Ok(Ok(again)) => {
+                    if again || running.take_left_out() {
+                        ended.notify_one();
+                    }
                 }
-            };
-            let ran = AssertUnwindSafe(run).catch_unwind().await;
-            drop(place);
-            match ran {
-                // Its next run may be due already, or others that waited.
-                Ok(Ok(())) => ended.notify_one(),
                 Ok(Err(error)) => could_not_run(id, &error),
                 // Its lease lapses, and a sweep takes it up again.
                 Err(panic) => could_not_run(id, &watcher_domain::Panic::new(panic.as_ref())),
@@ -132,8 +118,55 @@ impl Service {
     }
 
     fn stop(&self, id: AuditId) {
-        if let Some(token) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        if let Some(token) = self.running.stop_of(&id) {
             token.cancel();
+        }
+    }
+}
+
+/// Whose turn it is to run an audit.
+struct Turns {
+    engine: Arc<Engine>,
+    permits: Arc<FairPermits>,
+    failures: Arc<Rates>,
+}
+
+impl Turns {
+    /// Waits for the audit's turn and runs it; whether to look what is due when it has ended.
+    async fn run(
+        &self,
+        id: AuditId,
+        place: Place<AuditId, CancellationToken>,
+        token: &CancellationToken,
+    ) -> Result<bool, watcher_store::Error> {
+        let turn = async {
+            let owner = self.engine.owner_of(id).await?;
+            let Some(place) = place.of(owner.clone()) else { return Ok::<_, watcher_store::Error>(None) };
+            Ok(Some((self.permit(&owner).await, owner, place)))
+        };
+        let Some(turn) = token.run_until_cancelled(turn).await else { return Ok(false) };
+        let Some((_permit, owner, _place)) = turn? else { return Ok(false) };
+        let ran = Box::pin(self.engine.run_audit(id, token)).await?;
+        if ran.failed_by_plugin {
+            let now = Instant::now();
+            // However far ahead: it is how long the next ones wait.
+            self.failures.turn(&owner, self.engine.options.plugin_failures_per_minute, now, now + FAR);
+        }
+        Ok(ran.is_continuous)
+    }
+
+    /// A permit for a project whose plugins did not fail too often of late: others are not held up by runs that fail at once, again and again.
+    async fn permit(&self, owner: &Owner) -> Permit {
+        loop {
+            let permit = self.permits.acquire(owner.clone()).await;
+            let now = Instant::now();
+            match self.failures.next(owner, self.engine.options.plugin_failures_per_minute, now) {
+                Some(next) if next > now => {
+                    drop(permit);
+                    tokio::time::sleep_until(next).await;
+                }
+                _ => return permit,
+            }
         }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! | what | by |
 //! |---|---|
+//! | what waits here | [`Places`] |
 //! | who may work at all | [`FairPermits`] |
 //! | who computes next | [`FairThreads`] |
-//! | who may ask a cloud how often | [`Rates`] |
+//! | who may ask a cloud, or fail, how often | [`Rates`] |
 //!
 //! None of them knows what the work is. Work of nobody counts as that of one more project.
 
 mod permits;
+mod places;
 mod rates;
 mod threads;
 mod turns;
@@ -16,6 +18,7 @@ mod turns;
 use watcher_domain::ProjectId;
 
 pub use permits::{FairPermits, Permit};
+pub use places::{Place, Places};
 pub use rates::Rates;
 pub use threads::{FairThreads, StartError};
 

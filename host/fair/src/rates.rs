@@ -4,7 +4,7 @@
 //! once, and the rest is spread over the minute, so that no minute, wherever it begins, has more than the limit.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,6 +25,42 @@ impl Rates {
     /// Takes the next turn of a project that may have `per_minute` of them: when it comes, at `now` or later. None if it would come after `latest`:
     /// then no turn is taken.
     pub fn turn(&self, owner: &Owner, per_minute: u64, now: Instant, latest: Instant) -> Option<Instant> {
+        let pace = Pace::of(per_minute)?;
+        let mut next = self.lock();
+        if next.len() >= REMEMBERED && !next.contains_key(owner) {
+            next.retain(|_, theirs| *theirs > now);
+        }
+        let theirs = next.get(owner).map_or(now, |theirs| (*theirs).max(now));
+        let turn = pace.turn(theirs, now);
+        if turn > latest {
+            return None;
+        }
+        next.insert(owner.clone(), theirs + pace.apart);
+        Some(turn)
+    }
+
+    /// When the next turn of a project would come, at `now` or later, without taking it. None if it may have none at all.
+    pub fn next(&self, owner: &Owner, per_minute: u64, now: Instant) -> Option<Instant> {
+        let pace = Pace::of(per_minute)?;
+        let theirs = self.lock().get(owner).map_or(now, |theirs| (*theirs).max(now));
+        Some(pace.turn(theirs, now))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Owner, Instant>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a limit means for single turns.
+struct Pace {
+    /// Between two turns.
+    apart: Duration,
+    /// How far ahead of their time turns may come.
+    ahead: Duration,
+}
+
+impl Pace {
+    fn of(per_minute: u64) -> Option<Self> {
         if per_minute == 0 {
             return None;
         }
@@ -32,18 +68,11 @@ impl Rates {
         let steady = u32::try_from(per_minute).unwrap_or(u32::MAX) - burst + 1;
         // Rounded up: a nanosecond less would let one more into a minute.
         let apart = MINUTE / steady + Duration::from_nanos(1);
-        let ahead = apart.saturating_mul(burst - 1);
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if next.len() >= REMEMBERED && !next.contains_key(owner) {
-            next.retain(|_, theirs| *theirs > now);
-        }
-        let theirs = next.get(owner).map_or(now, |theirs| (*theirs).max(now));
-        let turn = theirs.checked_sub(ahead).map_or(now, |turn| turn.max(now));
-        if turn > latest {
-            return None;
-        }
-        next.insert(owner.clone(), theirs + apart);
-        Some(turn)
+        Some(Self { apart, ahead: apart.saturating_mul(burst - 1) })
+    }
+
+    fn turn(&self, theirs: Instant, now: Instant) -> Instant {
+        theirs.checked_sub(self.ahead).map_or(now, |turn| turn.max(now))
     }
 }
 
@@ -71,6 +100,19 @@ mod tests {
             rates.turn(&Some(owner("busy")), 60, now, now + MINUTE);
         }
         assert_eq!(rates.turn(&Some(owner("other")), 60, now, now), Some(now));
+    }
+
+    #[test]
+    fn to_look_when_the_next_turn_comes_takes_none() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        for _ in 0..6 {
+            assert_eq!(rates.next(&None, 60, now), Some(now));
+            assert_eq!(rates.turn(&None, 60, now, now), Some(now));
+        }
+        let next = rates.next(&None, 60, now).unwrap();
+        assert!(next > now);
+        assert_eq!(rates.turn(&None, 60, now, now + MINUTE), Some(next));
+        assert_eq!(rates.next(&None, 0, now), None);
     }
 
     #[test]

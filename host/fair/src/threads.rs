@@ -53,6 +53,8 @@ struct State {
     running: usize,
     /// When the last one began or ended.
     moved: Instant,
+    /// Whether a thread looks whether turns are held up.
+    watched: bool,
     closed: bool,
 }
 
@@ -64,7 +66,7 @@ pub struct FairThreads {
 impl FairThreads {
     /// Starts threads of which so many work at a time, and as many more for when those are held up.
     pub fn start(width: NonZeroUsize) -> Result<Self, StartError> {
-        let state = State { turns: Turns::default(), running: 0, moved: Instant::now(), closed: false };
+        let state = State { turns: Turns::default(), running: 0, moved: Instant::now(), watched: false, closed: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), width: width.get() });
         let this = Self { shared };
         for number in 0..width.get().saturating_mul(2) {
@@ -124,8 +126,16 @@ impl Shared {
         }
         let owner = task.metadata().owner.clone();
         state.turns.push(&owner, task);
-        drop(state);
-        self.wake.notify_one();
+        self.call(&state);
+    }
+
+    /// Wakes a thread if there is something to do that none of those awake will do.
+    fn call(&self, state: &State) {
+        // Threads at work look for the next turn themselves: to wake another for each would cost more than a turn may take.
+        let free = state.running < self.width && !state.turns.is_empty();
+        if free || state.running >= self.width && !state.watched && state.turns.is_idle_ready() {
+            self.wake.notify_one();
+        }
     }
 
     fn work(&self) {
@@ -164,11 +174,15 @@ impl Shared {
             if next.is_some() {
                 state.running += 1;
                 state.moved = Instant::now();
+                self.call(&state);
                 return next;
             }
-            state = if state.running >= self.width && state.turns.is_idle_ready() {
-                let wait = self.wake.wait_timeout(state, HELD_UP.saturating_sub(held_up));
-                wait.unwrap_or_else(PoisonError::into_inner).0
+            state = if state.running >= self.width && !state.watched && state.turns.is_idle_ready() {
+                state.watched = true;
+                let waited = self.wake.wait_timeout(state, HELD_UP.saturating_sub(held_up));
+                let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                state.watched = false;
+                state
             } else {
                 self.wake.wait(state).unwrap_or_else(PoisonError::into_inner)
             };

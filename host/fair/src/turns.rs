@@ -55,6 +55,11 @@ impl<T> Turns<T> {
         self.next_of(|lane| lane.running == 0)
     }
 
+    /// Whether nothing is ready.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.values().all(|lane| lane.ready.is_empty())
+    }
+
     /// Whether a project is ready that has no turn now.
     pub(crate) fn is_idle_ready(&self) -> bool {
         self.lanes.values().any(|lane| lane.running == 0 && !lane.ready.is_empty())

@@ -115,6 +115,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             hostname: hostname.clone(),
             max_audit_workers: config.decision_engine.max_audit_workers,
             max_project_audit_workers: config.decision_engine.max_project_audit_workers,
+            plugin_failures_per_minute: config.decision_engine.plugin_failures_per_minute,
             lease: Duration::from_secs(config.decision_engine.lease_s),
             sweep_interval: seconds(config.decision_engine.sweep_interval_s),
             continuous_audit_interval: seconds(config.decision_engine.continuous_audit_interval_s),

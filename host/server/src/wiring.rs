@@ -25,8 +25,13 @@ pub fn service_runtime(
     components: Arc<dyn ComponentSource>,
     meter: Arc<dyn Meter>,
 ) -> anyhow::Result<Arc<Runtime>> {
-    let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = NonZeroUsize::new(config.sandbox.threads).unwrap_or_else(processors);
+    // One is left to what answers users. A lower priority is not enough: where the operating system shares out processors by session or group, it counts
+    // only against the rest of this process, and a database on the same machine would wait for plugins.
+    let all_but_one = || {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        NonZeroUsize::new(processors - 1).unwrap_or(NonZeroUsize::MIN)
+    };
+    let threads = NonZeroUsize::new(config.sandbox.threads).unwrap_or_else(all_but_one);
     let options = RuntimeOptions { threads: Some(threads), meter, ..options(config)? };
     Runtime::new(options, components).context("cannot start the sandbox")
 }

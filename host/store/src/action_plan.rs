@@ -215,10 +215,12 @@ pub async fn finish(
     Ok(false)
 }
 
-/// Plans that wait for a worker, the one started first first.
+/// Plans that wait for a worker: of every project the one started first, then of every project the second, and so on.
 pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<ActionPlanId>> {
-    let sql = "SELECT uuid FROM action_plans WHERE state = 'PENDING' AND deleted = 0 \
-               AND (lease_until IS NULL OR lease_until < $1) ORDER BY updated_at, id LIMIT $2";
+    let sql = "SELECT uuid FROM (SELECT uuid, id, updated_at, \
+               ROW_NUMBER() OVER (PARTITION BY project_id ORDER BY updated_at, id) AS place \
+               FROM action_plans WHERE state = 'PENDING' AND deleted = 0 AND (lease_until IS NULL OR lease_until < $1)) AS due \
+               ORDER BY place, updated_at, id LIMIT $2";
     Ok(scalars!(tx, Uuid, sql, now, i64::from(limit))?.into_iter().map(ActionPlanId).collect())
 }
 

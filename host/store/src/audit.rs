@@ -328,13 +328,16 @@ pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<Vec<AuditId>
     Ok(scalars!(tx, Uuid, sql, now)?.into_iter().map(AuditId).collect())
 }
 
-/// Audits that wait for a worker and for nothing else, the oldest first; CONTINUOUS ones that were scheduled before `since` do not count.
+/// Audits that wait for a worker and for nothing else: the oldest of every project, then the second of every project, and so on.
+/// CONTINUOUS ones that were scheduled before `since` do not count.
 pub async fn due(tx: &mut Tx, now: Timestamp, since: Timestamp, limit: u32) -> Result<Vec<AuditId>> {
     let sql = concat!(
-        "SELECT uuid FROM audits WHERE ",
+        "SELECT uuid FROM (SELECT uuid, id, COALESCE(next_run_time, created_at) AS waits_since, \
+         ROW_NUMBER() OVER (PARTITION BY project_id ORDER BY COALESCE(next_run_time, created_at), id) AS place \
+         FROM audits WHERE ",
         claimable!("$1"),
-        " AND (audit_type <> 'CONTINUOUS' OR scheduled_at >= $2 AND (start_time IS NULL OR start_time <= $1)) \
-         ORDER BY COALESCE(next_run_time, created_at), id LIMIT $3"
+        " AND (audit_type <> 'CONTINUOUS' OR scheduled_at >= $2 AND (start_time IS NULL OR start_time <= $1))) AS due \
+         ORDER BY place, waits_since, id LIMIT $3"
     );
     Ok(scalars!(tx, Uuid, sql, now, since, i64::from(limit))?.into_iter().map(AuditId).collect())
 }

@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::{Received, Role, Work};
 use watcher_domain::service::DECISION_ENGINE;
-use watcher_domain::{ActionPlanState, AuditEvent, AuditState, AuditType};
+use watcher_domain::{ActionPlanState, AuditEvent, AuditState, AuditType, ProjectId};
 use watcher_engine::EngineOptions;
 use watcher_store::{Reference, service};
 
@@ -24,6 +24,23 @@ async fn a_oneshot_audit_is_cancelled_while_a_plan_is_applied_unless_it_insists(
     assert!(read.status_message.unwrap().starts_with("an action plan is being applied"));
     assert_eq!(stage.read(insisting).await.state, AuditState::Succeeded);
     assert_eq!(stage.began().len(), 1);
+}
+
+#[tokio::test]
+async fn plans_that_another_project_applies_do_not_stop_an_audit() {
+    let stage = Stage::set().await;
+    let project = |name: &str| Some(ProjectId(name.to_owned()));
+    let theirs = stage.create(AuditType::Oneshot, |audit| audit.project_id = project("theirs")).await;
+    stage.plan_of(theirs, ActionPlanState::Ongoing).await;
+    let ours = stage.create(AuditType::Oneshot, |audit| audit.project_id = project("ours")).await;
+    stage.settle().await;
+    assert_eq!(stage.read(ours).await.state, AuditState::Succeeded);
+    assert_eq!(stage.read(theirs).await.state, AuditState::Cancelled);
+    let nobodys = stage.create(AuditType::Oneshot, |_| {}).await;
+    stage.plan_of(nobodys, ActionPlanState::Ongoing).await;
+    let ours = stage.create(AuditType::Oneshot, |audit| audit.project_id = project("ours")).await;
+    stage.settle().await;
+    assert_eq!(stage.read(ours).await.state, AuditState::Cancelled, "what belongs to nobody is everybody's");
 }
 
 #[tokio::test]

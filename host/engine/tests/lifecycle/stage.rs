@@ -37,6 +37,8 @@ pub(crate) enum Behaviour {
     Take(Duration),
     /// Says that it cannot.
     Fail,
+    /// Gives back what makes no sense.
+    Break,
     /// Has a bug.
     Panic,
     /// Never ends.
@@ -65,6 +67,12 @@ impl StrategyRunner for Runner {
             Behaviour::Recommend => {}
             Behaviour::Take(time) => self.clock.advance(time),
             Behaviour::Fail => return Err(RunError::Declared(failure("no way"))),
+            Behaviour::Break => {
+                return Err(RunError::InvalidOutput {
+                    plugin: "broken".to_owned(),
+                    reason: "it makes no sense".to_owned(),
+                });
+            }
             Behaviour::Panic => panic!("a bug"),
             Behaviour::Hang => {
                 self.hangs.notify_one();
@@ -312,11 +320,12 @@ impl Stage {
         plans.into_iter().map(|plan| plan.value).collect()
     }
 
-    /// Inserts a plan that is being applied.
+    /// Inserts a plan of the audit's project.
     pub(crate) async fn plan_of(&self, audit: AuditId, state: ActionPlanState) -> ActionPlanId {
+        let project_id = self.read(audit).await.project_id;
         let plan = ActionPlan {
             id: ActionPlanId(self.ids.uuid()),
-            project_id: None,
+            project_id,
             audit_id: audit,
             strategy_id: self.strategy,
             state,

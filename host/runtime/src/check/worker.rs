@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, nice, setrlimit, setsid};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -410,7 +410,17 @@ fn confine(task: &Task) -> io::Result<()> {
     limit(Resource::Fsize, MAX_FILE, MAX_FILE)?;
     limit(Resource::Core, 0, 0)?;
     nice(NICER).map_err(io::Error::from)?;
+    step_back();
     Ok(())
+}
+
+/// Has the priority count against other sessions too: Linux shares processors out by session first (sched(7), "The autogroup feature") where that is
+/// switched on. Without it there is nothing to do.
+fn step_back() {
+    if setsid().is_ok() {
+        // Best effort, for there may be no such file.
+        let _ = std::fs::write("/proc/self/autogroup", NICER.to_string());
+    }
 }
 
 /// A sandbox that knows no component but the one it is handed.

@@ -103,6 +103,9 @@ section! {
         max_audit_workers: usize = 4, in 1..=1000;
         /// How many audits of one project run at once. Fewer than all leave room for other projects, whatever one of them runs.
         max_project_audit_workers: usize = 2, in 1..=1000;
+        /// Runs of one project that may fail by the fault of their plugin within any minute, a tenth of them at once; after more, its next runs wait for their
+        /// time. 0 lets them run.
+        plugin_failures_per_minute: u64 = 60, in 0..=1_000_000;
         /// How long a claim holds without being renewed, in seconds.
         lease_s: u64 = 60, in 3..=86_400;
         /// How often rows are looked for whose message was lost, in seconds.
@@ -153,8 +156,8 @@ section! {
         cache_dir: String = String::new();
         /// How many instances run at once.
         max_instances: u32 = 32, in 1..=10_000;
-        /// Threads that plugins run on at a time, shared out fairly among projects; 0 takes one for each processor. They have a lower priority than the rest of
-        /// the service.
+        /// Threads that plugins run on at a time, shared out fairly among projects; 0 takes one for each processor but the last, which is left to what answers
+        /// users. They have a lower priority than the rest of the service.
         threads: usize = 0, in 0..=1024;
         /// Calls of plugins of one project at a time; more wait. Scoring engines are counted apart, with at most half of their places. A project may have another limit.
         concurrent_calls: u64 = Shares::default().concurrent_calls, in 1..=10_000;
