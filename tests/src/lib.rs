@@ -88,8 +88,15 @@ impl Stage {
 
     /// Another service on the same cloud and database, on an address of its own.
     pub async fn another(&self) -> anyhow::Result<RunningService> {
+        self.another_with(|_| {}).await
+    }
+
+    /// The same with a configuration that differs.
+    pub async fn another_with(&self, change: impl FnOnce(&mut Config)) -> anyhow::Result<RunningService> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        Box::pin(serve::start(self.config.clone(), listener)).await
+        let mut config = self.config.clone();
+        change(&mut config);
+        Box::pin(serve::start(config, listener)).await
     }
 
     /// Waits until an audit has recommended `count` plans or more; all of them, the oldest first.

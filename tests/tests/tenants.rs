@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e2e::tenants::{Cast, ENDED, User, play};
@@ -115,6 +116,89 @@ async fn what_one_process_is_given_another_one_runs() {
     assert_eq!(admin.status("POST", "/v1/audits", &body).await.unwrap(), 404);
     other.shutdown().await;
     stage.end().await;
+}
+
+/// All files of a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    // What is removed meanwhile is no file any more.
+    let entries: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A cache of compiled components, as that of another machine: it has not got the ones with these digests.
+fn another_cache(without: &[String]) -> tempfile::TempDir {
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().join("components");
+    std::fs::create_dir(&folder).unwrap();
+    for path in files(&e2e::plugins().join("compiled/components")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !without.iter().any(|digest| name.starts_with(digest)) {
+            // Others may replace it meanwhile: it is compiled again then.
+            drop(std::fs::copy(&path, folder.join(name)));
+        }
+    }
+    cache
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_in_a_folder_every_process_runs_at_once_and_goes_with_its_version() {
+    for backend in watcher_store::testing::backends().await {
+        let shared = tempfile::tempdir().unwrap();
+        let (blobs, gone) = (shared.path().join("blobs"), shared.path().join("gone"));
+        std::fs::create_dir(&blobs).unwrap();
+        let settings = vec![format!("blobs.store=file://{}", blobs.display())];
+        let options = StageOptions { database: Some(backend.url.clone()), settings, ..StageOptions::default() };
+        let stage = Stage::start(cluster(), options).await.unwrap();
+        let admin = admin(&stage).await;
+        assert!(files(&blobs).is_empty(), "what comes with the program is in the database");
+        let (strategy, action) =
+            (admin.upload("tenant-strategy").await.unwrap(), admin.upload("tenant-action").await.unwrap());
+        let kept = files(&blobs);
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        let digests: Vec<String> =
+            kept.iter().map(|path| path.file_name().unwrap().to_str().unwrap()[..64].to_owned()).collect();
+        let cache = another_cache(&digests);
+        let elsewhere = cache.path().display().to_string();
+        let other = stage.another_with(|config| config.sandbox.cache_dir = elsewhere).await.unwrap();
+        let there =
+            User { address: other.address.to_string(), token: admin.token.clone(), project: admin.project.clone() };
+
+        // Without the folder, what is in it cannot be had, and nothing else is hurt.
+        std::fs::rename(&blobs, &gone).unwrap();
+        let audit = there.audit(&json!({})).await.unwrap();
+        let told = audit["status_message"].as_str().unwrap();
+        assert!(told.contains("the object store of plugins cannot be reached"), "{told}");
+        assert!(!told.contains("blobs") && audit["state"] == "FAILED", "{told}");
+        let file = format!("{strategy}/versions/1.0.0/file");
+        let (status, answer) = there.call("GET", &file, &Value::Null).await.unwrap();
+        assert_eq!(status, 503, "{answer}");
+        assert!(answer.to_string().contains("The object store of plugins cannot be reached"), "{answer}");
+        let (status, answer) = there.try_upload("strategies/dummy").await.unwrap();
+        assert_eq!(status, 503, "{answer}");
+        assert!(!blobs.exists(), "a folder that is gone is not made anew");
+        let body = json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "dummy"});
+        let dummy = there.ok("POST", "/v1/audits", &body).await.unwrap();
+        let dummy = format!("/v1/audits/{}", dummy["uuid"].as_str().unwrap());
+        assert_eq!(there.wait(&dummy, &["SUCCEEDED", "FAILED"]).await.unwrap()["state"], "SUCCEEDED");
+
+        std::fs::rename(&gone, &blobs).unwrap();
+        assert_eq!(there.status("GET", &file, &Value::Null).await.unwrap(), 200);
+        let plan = there.plan(&json!({})).await.unwrap();
+        there.start(&plan).await.unwrap();
+        assert_eq!(there.wait(&plan, &ENDED).await.unwrap()["state"], "SUCCEEDED");
+
+        for plugin in [&strategy, &action] {
+            admin.ok("DELETE", plugin, &Value::Null).await.unwrap();
+        }
+        let begin = tokio::time::Instant::now();
+        while !files(&blobs).is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "{:?} are still there", files(&blobs));
+            // A task of the service removes them; there is nothing to be notified by.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        other.shutdown().await;
+        stage.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -190,12 +190,18 @@ pub struct DemoArgs {
 }
 
 /// Commands for the database.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum DbCommand {
     /// Bring the schema to this program's version.
     Upgrade,
     /// Say whether the schema fits this program.
     Version,
+    /// Move the components that projects uploaded to where `blobs.store` says. Services may run meanwhile; it can be stopped and repeated.
+    MoveBlobs {
+        /// Another place: `database`, or one that the configuration names.
+        #[arg(long, value_name = "PLACE")]
+        to: Option<String>,
+    },
 }
 
 /// Commands for the configuration.

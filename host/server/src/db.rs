@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use watcher_store::Store;
 
+use crate::blobs;
 use crate::cli::DbCommand;
 use crate::config::Config;
 use crate::show::print;
@@ -18,6 +19,10 @@ pub async fn run(config: &Config, command: DbCommand) -> anyhow::Result<()> {
         DbCommand::Version => {
             store.check_migrations().await?;
             print("the database fits this program");
+        }
+        DbCommand::MoveBlobs { to } => {
+            store.check_migrations().await?;
+            blobs::relocate(&config.blobs, &store, to.as_deref()).await.context("cannot move components")?;
         }
     }
     Ok(())

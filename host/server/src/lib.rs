@@ -2,6 +2,7 @@
 //!
 //! This is the only room that knows every concrete type. `cli` has the commands, one module each; `wiring` puts the parts together.
 
+mod blobs;
 pub mod cli;
 pub mod cloud;
 pub mod config;

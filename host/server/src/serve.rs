@@ -13,9 +13,10 @@ use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::Bus;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
 use watcher_engine::{Engine, EngineOptions};
-use watcher_registry::{Registry, SigningGuard, StoredComponents, UsageMeter, WRITTEN_EVERY};
+use watcher_registry::{Registry, SigningGuard, UsageMeter, WRITTEN_EVERY};
 use watcher_store::Store;
 
+use crate::blobs;
 use crate::cloud::Cloud;
 use crate::config::{Auth, Config};
 use crate::library::{plugins_dir, read_components};
@@ -85,16 +86,19 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         Store::Sqlite(_) => store.migrate().await.context("cannot upgrade the database")?,
         Store::Postgres(_) => store.check_migrations().await?,
     }
-    let components = Arc::new(StoredComponents::new(store.clone()));
+    let components = blobs::components(&config.blobs, &store)?;
+    blobs::warn_of_unknown(&components).await?;
     let meter = Arc::new(UsageMeter::new(store.clone(), Arc::clone(&clock)));
-    let runtime = wiring::service_runtime(&config, components, meter.clone())?;
+    let runtime = wiring::service_runtime(&config, Arc::new(components.clone()), meter.clone())?;
     let limits = config.sandbox.run_limits();
     let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids))
         .with_options(config.registry.options(limits))
+        .with_components(components.clone())
         .with_goals(watcher_domain::goal::built_in())
         .with_checker(crate::plugin::checker(&config, &runtime)?);
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
 
+    let sweep_clock = Arc::clone(&clock);
     let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());
     let hostname = hostname(&config);
     let seconds = Duration::from_secs;
@@ -200,6 +204,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             watcher_api::serve(listener, router, connections, api_stop.cancelled_owned()).await;
         }),
     ];
+    tasks.push(tokio::spawn(blobs::keep_swept(components, sweep_clock, stop.clone())));
     tasks.push(tokio::spawn(keep_usage(Arc::clone(&meter), stop.clone())));
     if let Some(watch) = watch {
         tasks.push(tokio::spawn(watch(policy).run(stop.clone())));

@@ -197,6 +197,41 @@ fn a_database_that_cannot_be_opened_is_named() {
 }
 
 #[test]
+fn a_place_for_blobs_that_makes_no_sense_is_named_and_no_key_is_shown() {
+    let folder = Folder::new();
+    let database = format!("database.url=sqlite://{}", folder.path("watcher.db").display());
+    assert!(watcher_host(&["db", "upgrade", "--set", &database]).status.success());
+    let key = folder.file("key", "hunter2\n");
+    let key = format!("blobs.secret_access_key_file={key}");
+    let told = |settings: &[&str]| {
+        let mut arguments = vec!["db", "move-blobs", "--set", &database];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+        let text = complaint(&arguments);
+        assert!(!text.contains("hunter2"), "{text}");
+        text
+    };
+    let bucket = "blobs.store=s3://bucket/plugins";
+    for (settings, want) in [
+        (vec!["blobs.store=nowhere"], "blobs.store makes no sense: \"nowhere\" is no place for blobs"),
+        (vec!["blobs.store=s3://me:hunter2@bucket"], "credentials do not belong into it"),
+        (vec!["blobs.others=file:///no/such/folder"], "cannot use file:///no/such/folder for plugins"),
+        (vec![bucket], "a bucket needs blobs.access_key_id"),
+        (vec![bucket, &key, "blobs.secret_access_key=hunter2"], "are both set"),
+        (vec![bucket, &key, "blobs.access_key_id=me", "blobs.endpoint=http://s3"], "allow_http is off"),
+    ] {
+        let text = told(&settings);
+        assert!(text.contains(want), "{text}");
+    }
+    let mut arguments = vec!["db", "move-blobs", "--set", &database, "--to", "s3://bucket"];
+    assert!(complaint(&arguments).contains("neither blobs.store nor blobs.others names s3://bucket"));
+    arguments.truncate(4);
+    let output = watcher_host(&arguments);
+    assert!(output.status.success() && output.stdout.ends_with(b"0 components moved to the database\n"));
+    let shown = watcher_host(&["config", "show", "--set", "blobs.secret_access_key=hunter2"]);
+    assert!(!String::from_utf8(shown.stdout).unwrap().contains("hunter2"));
+}
+
+#[test]
 fn an_option_that_does_not_exist_is_refused_with_the_nearest() {
     let text = complaint(&["--set", "api.lisen=127.0.0.1:1", "serve"]);
     assert!(text.contains("did you mean api.listen?"), "{text}");

@@ -3,9 +3,10 @@
 //! Every value has an origin, and a name that is not an option is refused with the nearest one: a misspelt option must not
 //! silently leave a default in force. This is the only place that reads the environment.
 //!
-//! `sections` and `keystone` declare the options; `load` puts the sources together; `clouds` reads a cloud of `clouds.yaml`;
+//! `sections`, `keystone` and `blobs` declare the options; `load` puts the sources together; `clouds` reads a cloud of `clouds.yaml`;
 //! `document` writes `docs/configuration.md`; `shown` says what of a value may be shown.
 
+mod blobs;
 mod clouds;
 mod document;
 mod keystone;
@@ -16,6 +17,8 @@ mod shown;
 
 use serde::{Deserialize, Serialize};
 
+pub use blobs::BlobsConfig;
+pub(crate) use blobs::DATABASE;
 pub use clouds::CloudError;
 pub use document::document;
 pub use keystone::KeystoneConfig;
@@ -53,6 +56,8 @@ sections! {
         sandbox: SandboxConfig,
         /// What projects may keep in the registry of plugins, and how uploads are checked.
         registry: RegistryConfig,
+        /// Where the components are kept that projects upload.
+        blobs: BlobsConfig,
         /// Built-in plugins, and configuration of plugins.
         plugins: PluginsConfig,
         /// What is logged.
