@@ -10,6 +10,9 @@ use std::time::Duration;
 use e2e::tenants::{Cast, ENDED, User, play};
 use e2e::{Stage, StageOptions, cluster, members_policy};
 use serde_json::{Value, json};
+use watcher_server::cli::DbCommand;
+use watcher_server::config::Config;
+use watcher_server::db;
 use watcher_signature::SigningKey;
 
 /// Somebody of the simulated cloud.
@@ -186,6 +189,15 @@ async fn what_is_kept_in_a_folder_every_process_runs_at_once_and_goes_with_its_v
         let plan = there.plan(&json!({})).await.unwrap();
         there.start(&plan).await.unwrap();
         assert_eq!(there.wait(&plan, &ENDED).await.unwrap()["state"], "SUCCEEDED");
+
+        // Moved away and back while both processes run.
+        let mut config = Config::load(None, [], &[format!("blobs.store=file://{}", blobs.display())]).unwrap().config;
+        config.database.url.clone_from(&backend.url);
+        for (to, count) in [(Some("database".to_owned()), 0), (None, 2)] {
+            db::run(&config, DbCommand::MoveBlobs { to }).await.unwrap();
+            assert_eq!(files(&blobs).len(), count);
+            assert_eq!(there.status("GET", &file, &Value::Null).await.unwrap(), 200);
+        }
 
         for plugin in [&strategy, &action] {
             admin.ok("DELETE", plugin, &Value::Null).await.unwrap();
