@@ -108,8 +108,8 @@ mod tests {
 
     use super::*;
 
-    fn owner(name: &str) -> Owner {
-        Some(ProjectId(name.to_owned()))
+    fn owner(name: &str) -> ProjectId {
+        ProjectId(name.to_owned())
     }
 
     #[test]
@@ -126,13 +126,14 @@ mod tests {
     #[test]
     fn a_project_with_much_work_leaves_places_to_others() {
         let places = Places::new(10, 3);
-        let mut held: Vec<_> = (0..3).map(|id| places.enter(id, ()).unwrap().of(owner("busy")).unwrap()).collect();
-        assert!(places.enter(3, ()).unwrap().of(owner("busy")).is_none());
+        let mut held: Vec<_> =
+            (0..3).map(|id| places.enter(id, ()).unwrap().of(Some(owner("busy"))).unwrap()).collect();
+        assert!(places.enter(3, ()).unwrap().of(Some(owner("busy"))).is_none());
         assert!(places.take_left_out() && !places.take_left_out());
         assert_eq!(places.stop_of(&3), None, "its place was given up");
-        held.push(places.enter(4, ()).unwrap().of(owner("other")).unwrap());
+        held.push(places.enter(4, ()).unwrap().of(Some(owner("other"))).unwrap());
         drop(held.remove(0));
-        assert!(places.enter(3, ()).unwrap().of(owner("busy")).is_some());
+        assert!(places.enter(3, ()).unwrap().of(Some(owner("busy"))).is_some());
     }
 
     #[test]
