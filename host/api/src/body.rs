@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
 
     /// A sentence about the whole body.
     pub(crate) fn refuse(&self, reason: impl Into<String>) -> Invalid {
-        Invalid::Input { field: self.argument.to_owned(), value: text::repr(self.whole), reason: reason.into() }
+        Invalid::Input { field: self.argument.to_owned(), value: text::shown(self.whole), reason: reason.into() }
     }
 
     /// Refuses a body without a member.

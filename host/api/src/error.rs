@@ -10,11 +10,15 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use watcher_domain::text::middle_cut;
 
 pub(crate) use crate::invalid::Invalid;
 use crate::microversion::VersionError;
 use crate::policy::Rule;
 use crate::text;
+
+/// Longest sentence of an answer, in bytes. Those of the original that clients read are shorter, but for what they repeat of a request.
+const LONGEST_SENTENCE: usize = 16 << 10;
 
 /// Why a request is not answered with a result.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +220,8 @@ impl ApiError {
             "The service failed to answer this request. Its log says why under the request id of this answer."
                 .to_owned()
         } else {
-            self.to_string()
+            // Sentences repeat what was sent.
+            middle_cut(self.to_string(), LONGEST_SENTENCE)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every way in which a request can make no sense, with the sentence that says so.
 
 use serde_json::Value;
+use watcher_domain::text::{one_line, steering, steering_in_lines};
 
 use crate::text;
 
@@ -117,6 +118,28 @@ impl Invalid {
     /// A wrong value of one field.
     pub(crate) fn input(field: impl Into<String>, value: &Value, reason: impl Into<String>) -> Self {
         Self::Input { field: field.into(), value: text::plain(value), reason: reason.into() }
+    }
+
+    /// Refuses a text of one line that steers the terminal of whoever lists it. The stock client prints what it is given.
+    pub(crate) fn refuse_steering(field: &str, text: &str) -> Result<(), Self> {
+        steering(text).map_or(Ok(()), |odd| Err(Self::steers(field, text, odd)))
+    }
+
+    /// The same for a text of several lines.
+    pub(crate) fn refuse_steering_in_lines(field: &str, text: &str) -> Result<(), Self> {
+        steering_in_lines(text).map_or(Ok(()), |odd| Err(Self::steers(field, text, odd)))
+    }
+
+    fn steers(field: &str, text: &str, odd: char) -> Self {
+        let shown: String = text.chars().take(200).collect();
+        Self::Input {
+            field: field.to_owned(),
+            value: one_line(&shown),
+            reason: format!(
+                "It has the character U+{:04X}, which steers terminals instead of being shown",
+                u32::from(odd)
+            ),
+        }
     }
 
     /// A value of the wrong type. `expected` is a class's name, e.g. `<class 'str'>`.

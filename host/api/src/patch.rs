@@ -109,8 +109,11 @@ fn operation(body: &Value, item: &Value, limits: &Limits) -> Result<Operation, I
     if let Some(reason) = (limits.refuse)(&operation) {
         return Err(Invalid::Input {
             field: ARGUMENT.to_owned(),
-            value: text::repr(body),
-            reason: format!("Couldn't apply patch '{}'. Reason: {reason}", text::repr(&operation.value_for_messages())),
+            value: text::shown(body),
+            reason: format!(
+                "Couldn't apply patch '{}'. Reason: {reason}",
+                text::shown(&operation.value_for_messages())
+            ),
         });
     }
     let root = operation.root();
@@ -140,7 +143,7 @@ fn is_path(path: &str) -> bool {
 /// That a patch cannot be applied.
 pub(crate) fn refused(operations: &[Operation], reason: impl Into<String>) -> Invalid {
     let shown = Value::Array(operations.iter().map(Operation::value_for_messages).collect());
-    Invalid::Patch { patch: text::repr(&shown), reason: reason.into() }
+    Invalid::Patch { patch: text::shown(&shown), reason: reason.into() }
 }
 
 /// Value of the first `replace` of an attribute, if there is one and it is not null.

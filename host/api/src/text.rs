@@ -29,11 +29,11 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// A value as it appears alone: texts without quotes.
+/// A value as it appears alone: texts without quotes. Cut off where it is very long.
 pub(crate) fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => repr(value),
+        Value::String(text) => cut(text.clone()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => shown(value),
     }
 }
 

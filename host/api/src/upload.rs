@@ -81,7 +81,7 @@ fn text(name: &str, part: &Bytes, limit: usize) -> Result<String, Invalid> {
     }
     match std::str::from_utf8(part) {
         Ok(text) if text.contains('\0') => Err(Invalid::Nul),
-        Ok(text) => Ok(text.to_owned()),
+        Ok(text) => Invalid::refuse_steering_in_lines(name, text).map(|()| text.to_owned()),
         Err(_) => Err(Invalid::Multipart(format!("has a part {name} that is no UTF-8"))),
     }
 }

@@ -32,6 +32,7 @@ pub mod solution;
 pub mod spelling;
 pub mod state;
 pub mod strategy;
+pub mod text;
 
 pub use action::{Action, ActionEvent, ActionState};
 pub use action_plan::{ActionPlan, ActionPlanEvent, ActionPlanState};

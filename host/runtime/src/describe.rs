@@ -9,6 +9,7 @@ use watcher_domain::plugin::{ActionSpecifics, Description, ScoringEngineSpecific
 use watcher_domain::report::{Problem, ProblemCode};
 use watcher_domain::schema::bounds::escape;
 use watcher_domain::schema::{self, FlawKind};
+use watcher_domain::text::{middle_cut, steering_in_lines};
 use watcher_domain::{Limits, PluginKind};
 
 use crate::nearest::nearest;
@@ -20,6 +21,9 @@ const DISPLAY_NAME_CHARS: usize = 255;
 const DESCRIPTION_CHARS: usize = 4096;
 const METAINFO_CHARS: usize = 65_536;
 const PATH_CHARS: usize = 2_048;
+/// Longest place and longest message of a problem.
+const PLACE_BYTES: usize = 1_000;
+const MESSAGE_BYTES: usize = 4_000;
 
 /// What describing may use: about a second of computing, because interpreters of other languages have to start.
 pub(crate) fn limits() -> Limits {
@@ -144,7 +148,9 @@ fn build(kind: PluginKind, object: &Map<String, Value>) -> Result<Description, s
 /// A problem at a JSON pointer of the description.
 fn problem(code: ProblemCode, pointer: &str, message: impl Into<String>, expected: impl Into<String>) -> Problem {
     let at = if pointer.is_empty() { "description".to_owned() } else { format!("description#{pointer}") };
-    Problem { code, at, message: message.into(), expected: expected.into() }
+    // Both repeat what the description says, which may be long.
+    let (at, message) = (middle_cut(at, PLACE_BYTES), middle_cut(message.into(), MESSAGE_BYTES));
+    Problem { code, at, message, expected: expected.into() }
 }
 
 /// Looks at fields and notes what is wrong with them.
@@ -174,7 +180,10 @@ impl Fields<'_> {
         self.schema(object, "", "parameters_schema", true);
         self.name(object, "", "planner");
         self.array(object, "", "metrics", MAX_METRICS, false, |fields, pointer, value| match value.as_str() {
-            Some(text) => fields.length(pointer, text, &(1..=DISPLAY_NAME_CHARS)),
+            Some(text) => {
+                fields.length(pointer, text, &(1..=DISPLAY_NAME_CHARS));
+                fields.readable(pointer, text);
+            }
             None => fields.wrong_type(pointer, value, "a string"),
         });
         let Some(goal) = self.field(object, "", "goal", true) else { return };
@@ -284,6 +293,15 @@ impl Fields<'_> {
         }
     }
 
+    /// What is not shown, but steers what shows it, would end up on terminals and in logs.
+    fn readable(&mut self, pointer: &str, text: &str) {
+        if let Some(odd) = steering_in_lines(text) {
+            let field = pointer.rsplit('/').next().unwrap_or_default();
+            let message = format!("{field} has the character U+{:04X}", u32::from(odd));
+            self.add(ProblemCode::FieldType, pointer, message, "text without characters that steer a terminal");
+        }
+    }
+
     fn text<'v>(
         &mut self,
         object: &'v Map<String, Value>,
@@ -300,10 +318,7 @@ impl Fields<'_> {
         };
         self.length(&pointer, text, &chars);
         // What belongs to no text of one line or paragraph would end up on terminals and in logs.
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
-            let message = format!("{field} has control characters");
-            self.add(ProblemCode::FieldType, &pointer, message, "text without control characters");
-        }
+        self.readable(&pointer, text);
         Some(text)
     }
 
@@ -422,6 +437,40 @@ mod tests {
         assert_eq!(told.len(), 5);
         assert!(parse(kind, "[1]").unwrap_err().starts_with("description: the description is not a JSON object"));
         assert!(parse(kind, "{").unwrap_err().starts_with("description: the description is not JSON"));
+    }
+
+    #[test]
+    fn texts_that_steer_a_terminal_are_refused_by_their_character() {
+        for odd in ["\u{1b}", "\u{9b}", "\u{202e}", "\u{2066}"] {
+            let name = format!("U+{:04X}", u32::from(odd.chars().next().unwrap()));
+            let text = error(PluginKind::Strategy, |value| {
+                value["display_name"] = format!("a{odd}b").into();
+                value["goal"]["display_name"] = odd.into();
+                value["metrics"] = json!([odd]);
+            });
+            let expected = [
+                format!("description#/display_name: display_name has the character {name}"),
+                format!("description#/metrics/0: 0 has the character {name}"),
+                format!("description#/goal/display_name: display_name has the character {name}"),
+            ];
+            assert_eq!(text, expected.join("; "));
+        }
+        let mut value = strategy();
+        value["description"] = "One.\n\tTwo: größer, مرحبا.".into();
+        assert!(parse(PluginKind::Strategy, &value.to_string()).is_ok());
+    }
+
+    #[test]
+    fn what_a_problem_repeats_is_cut() {
+        let long = "x".repeat(1 << 20);
+        let mut value = strategy();
+        value[&long] = Value::Null;
+        value["metrics"] = json!(long);
+        value["parameters_schema"] = json!({"properties": {&long: {"type": "integer", "default": long}}});
+        let warnings = unknown_fields(PluginKind::Strategy, &value.to_string());
+        assert!(warnings[0].at.len() + warnings[0].message.len() < 3_000);
+        let text = parse(PluginKind::Strategy, &value.to_string()).unwrap_err();
+        assert!(text.len() < 12_000, "{}", text.len());
     }
 
     #[test]

@@ -203,9 +203,9 @@ pub(crate) fn global_efficacy(
             return invalid(format!("global efficacy {name} is {}, not a finite number", sum.value));
         }
         sums.push(GlobalEfficacy {
-            name: sum.name,
+            name: printable(&sum.name),
             description: sentence(&sum.description),
-            unit: sum.unit,
+            unit: sum.unit.as_deref().map(sentence),
             value: sum.value,
         });
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use watcher_cluster::{AuditScope, ClusterFile};
 use watcher_collect::FileDatasource;
 use watcher_domain::ports::{ActionRunner, Clock, Inspection, Scoring};
+use watcher_domain::text::lines;
 use watcher_domain::{Account, PluginKind, SystemClock};
 use watcher_engine::decision::{self, Decision, DecisionInput, Resolved};
 use watcher_engine::{AuditError, MemoryRecorder};
@@ -82,7 +83,7 @@ pub async fn run(config: &Config, arguments: DecideArgs) -> anyhow::Result<ExitC
 
 fn show(report: &Report) {
     if let Some(error) = &report.error {
-        eprintln!("watcher-host: {error}");
+        eprintln!("watcher-host: {}", lines(error));
         return;
     }
     for (index, action) in report.actions.iter().enumerate() {

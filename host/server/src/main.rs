@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // One sentence: what did not work, and the chain of reasons behind it.
-            eprintln!("watcher-host: {error:#}");
+            eprintln!("watcher-host: {}", watcher_domain::text::lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

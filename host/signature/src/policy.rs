@@ -1,6 +1,7 @@
 //! Whose signatures count, and when one is needed.
 
 use std::fmt;
+use watcher_domain::text::steering;
 
 use serde::{Deserialize, Serialize};
 use watcher_domain::Digest;
@@ -139,7 +140,7 @@ impl SigningPolicy {
         }
         for (index, key) in self.keys.iter().enumerate() {
             let length = key.name.chars().count();
-            if length == 0 || length > LONGEST_NAME || key.name.chars().any(char::is_control) {
+            if length == 0 || length > LONGEST_NAME || steering(&key.name).is_some() {
                 return Err(InvalidPolicy::Name);
             }
             for other in &self.keys[..index] {

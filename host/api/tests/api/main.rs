@@ -16,3 +16,4 @@ mod plugins;
 mod recent;
 mod robustness;
 mod service;
+mod texts;

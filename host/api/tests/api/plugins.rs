@@ -20,7 +20,7 @@ pub(crate) fn strategy(name: &str, version: &str, goal: &str) -> Value {
 
 impl Service {
     /// One service on each database whose policy lets members do with their own what administrators may do.
-    async fn each() -> Vec<(watcher_store::testing::Backend, Self)> {
+    pub(crate) async fn each() -> Vec<(watcher_store::testing::Backend, Self)> {
         let mut services = Vec::new();
         for backend in backends().await {
             let uri = "http://keystone.example:5000".to_owned();
@@ -53,19 +53,19 @@ impl Service {
     }
 
     /// Uploads what is accepted, and gives the plugin's path.
-    async fn uploaded(&self, token: &str, component: &Value) -> String {
+    pub(crate) async fn uploaded(&self, token: &str, component: &Value) -> String {
         let answer = self.upload_as(token, component).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         format!("/v1/plugins/{}", answer.json()["plugin_uuid"].as_str().unwrap())
     }
 
-    async fn ok(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn ok(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Value {
         let answer = self.call_as(token, method, path, body).await;
         assert!(answer.status.is_success(), "{method} {path}: {} {}", answer.status, answer.body);
         if answer.body.is_empty() { Value::Null } else { answer.json() }
     }
 
-    async fn refused(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
+    pub(crate) async fn refused(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
         let answer = self.call_as(token, method, path, body).await;
         (answer.status.as_u16(), answer.fault())
     }

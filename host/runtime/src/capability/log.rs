@@ -2,6 +2,7 @@
 
 use crate::bindings::imports::watcher::log::log::{Host, Level};
 use crate::call::Call;
+use watcher_domain::text;
 
 /// What a message costs besides its text, so that a flood of empty ones ends too.
 const MESSAGE_BYTES: usize = 32;
@@ -89,9 +90,9 @@ pub(crate) fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 
-/// Without control characters: a guest cannot begin a new line in the host's log, or colour it.
+/// In one line, without what steers a terminal: a guest cannot begin a new line in the host's log, colour it, or turn it round.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text::one_line(text)
 }
 
 impl Host for Call {
@@ -135,7 +136,7 @@ mod tests {
     fn a_message_cannot_forge_a_line_or_a_colour() {
         let mut log = Log::new("p".to_owned(), 1000);
         let fields = [("a".to_owned(), "b\nc".to_owned()), ("d".to_owned(), "e".to_owned())];
-        let line = log.take(Level::Info, "one\ntwo \u{1b}[31mred", &fields).unwrap();
-        assert_eq!(line, Line { message: "one two  [31mred".to_owned(), fields: "a=b c d=e".to_owned() });
+        let line = log.take(Level::Info, "one\ntwo \u{1b}[31mr\u{202e}ed", &fields).unwrap();
+        assert_eq!(line, Line { message: "one two  [31mr ed".to_owned(), fields: "a=b c d=e".to_owned() });
     }
 }

@@ -9,7 +9,7 @@ use watcher_domain::report::CheckOptions;
 use super::{CheckArgs, report};
 use crate::config::Config;
 use crate::library::Library;
-use crate::show::print;
+use crate::show::{print, print_json};
 use crate::wiring;
 
 /// Checks a file and prints what was found; success if it would be accepted.
@@ -27,7 +27,7 @@ pub(super) async fn run(config: &Config, arguments: CheckArgs) -> anyhow::Result
     let checker = super::checker(config, &runtime)?;
     let found = checker.check(bytes.into(), options).await?;
     if arguments.json {
-        print(&serde_json::to_string_pretty(&found)?);
+        print_json(&found)?;
     } else {
         print(report::text(&found, &path.to_string()).trim_end());
     }

@@ -2,6 +2,7 @@
 
 use watcher_domain::plugin::{Description, Specifics};
 use watcher_domain::report::{Determinism, Problem, Report, Trial, TrialOutcome, Usage, WitPackage};
+use watcher_domain::text::is_steering;
 
 /// The report, with a last line that says what came of it.
 pub(super) fn text(report: &Report, file: &str) -> String {
@@ -23,8 +24,7 @@ pub(super) fn text(report: &Report, file: &str) -> String {
         text.pair("asks for", &format!("{} {} {}{query}", request.method, request.service, request.path));
     }
     if let Some(compilation) = &report.compilation {
-        let took = if compilation.cached { "before".to_owned() } else { duration(compilation.duration_us) };
-        text.pair("compiled in", &took);
+        text.pair("compiled in", &duration(compilation.duration_us));
     }
     if let Some(usage) = &report.describe {
         text.pair("describe", &used(usage));
@@ -48,7 +48,7 @@ struct Text(String);
 impl Text {
     /// One line. What a plugin says about itself or its failures does not steer the terminal.
     fn line(&mut self, line: &str) {
-        self.0.extend(line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+        self.0.extend(line.chars().map(|c| if is_steering(c) { char::REPLACEMENT_CHARACTER } else { c }));
         self.0.push('\n');
     }
 

@@ -1,5 +1,7 @@
 //! Rows of texts in columns, for people at a terminal.
 
+use watcher_domain::text::is_steering;
+
 /// A column: its title, and whether it holds numbers.
 #[derive(Debug, Clone, Copy)]
 pub enum Column {
@@ -36,7 +38,7 @@ impl Table {
     /// Adds a row. Texts come from services and plugins: what a terminal would take for a command becomes a space.
     pub fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         let clean = |cell: String| {
-            let mut text: String = cell.chars().take(MAX_CELL).map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let mut text: String = cell.chars().take(MAX_CELL).map(|c| if is_steering(c) { ' ' } else { c }).collect();
             if cell.chars().nth(MAX_CELL).is_some() {
                 text.pop();
                 text.push('…');
@@ -83,7 +85,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let mut table = Table::new(&[Column::Text("name"), Column::Number("bytes"), Column::Text("notes")]);
         table.add(["a".to_owned(), "12".to_owned(), String::new()]);
-        table.add(["größer".to_owned(), "345678".to_owned(), "x\u{1b}[31m\n".to_owned()]);
+        table.add(["größer".to_owned(), "345678".to_owned(), "x\u{1b}[31m\u{202e}".to_owned()]);
         assert_eq!(
             table.text(),
             "name     bytes  notes\n\

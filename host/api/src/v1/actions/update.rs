@@ -107,7 +107,7 @@ fn skips(before: &Action, patched: &Patched) -> Result<bool, ApiError> {
 }
 
 fn message(before: &Action, patched: &Patched, skips: bool) -> Result<String, ApiError> {
-    let given = patched.text("status_message")?;
+    let given = patched.lines("status_message", before.status_message.as_deref())?;
     if given == before.status_message {
         return Ok(SKIPPED.to_owned());
     }

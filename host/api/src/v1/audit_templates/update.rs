@@ -84,7 +84,7 @@ async fn resolve(
         let text = given.as_str().unwrap_or_default();
         let refuse = |what| Invalid::Input {
             field: patch::ARGUMENT.to_owned(),
-            value: text::repr(body),
+            value: text::shown(body),
             reason: format!("{what} {} is invalid", text::plain(&given)),
         };
         let serial = if is_goal {
@@ -179,8 +179,8 @@ async fn read(
     let default_parameters = patched.object("default_parameters")?;
     check_default_parameters(strategy_row.as_deref(), &default_parameters)?;
     Ok(AuditTemplate {
-        name: patched.required_text("name")?,
-        description: patched.text("description")?,
+        name: patched.name(&before.name)?,
+        description: patched.lines("description", before.description.as_deref())?,
         goal_id,
         strategy_id: strategy_row.map(|strategy| strategy.id),
         scope: patched.scope(&before.scope)?,

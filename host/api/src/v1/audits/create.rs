@@ -178,6 +178,9 @@ impl<'a> Wanted<'a> {
     fn read(body: &'a Value) -> Result<Self, Invalid> {
         let fields = Fields::of(ARGUMENT, body, MEMBERS)?;
         let name = fields.text("name")?.filter(|name| !name.is_empty());
+        if let Some(name) = name {
+            Invalid::refuse_steering("name", name)?;
+        }
         let template = fields.uuid("audit_template_uuid")?;
         let goal = fields.text("goal")?.filter(|goal| !goal.is_empty());
         let strategy = fields.text("strategy")?.filter(|strategy| !strategy.is_empty());

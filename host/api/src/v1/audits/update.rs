@@ -150,7 +150,7 @@ async fn read(
         return Err(Invalid::IntervalMissing(audit_type.as_str()).into());
     }
     Ok(Audit {
-        name: patched.required_text("name")?,
+        name: patched.name(&before.name)?,
         audit_type,
         parameters: patched.object("parameters")?,
         interval,

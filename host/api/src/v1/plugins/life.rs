@@ -130,6 +130,9 @@ fn reason<'a>(fields: &Fields<'a>) -> Result<Option<&'a str>, Invalid> {
     if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
         return Err(Invalid::Plugin(format!("The reason has more than {LONGEST_REASON} characters")));
     }
+    if let Some(reason) = reason {
+        Invalid::refuse_steering_in_lines("reason", reason)?;
+    }
     Ok(reason)
 }
 

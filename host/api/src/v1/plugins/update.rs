@@ -87,6 +87,9 @@ fn changes(document: &Map<String, Value>, patched: &Patched) -> Result<Changes, 
             let shown: String = text.chars().take(40).collect();
             return Err(Invalid::input("description", &Value::String(shown), reason));
         }
+        if let Some(text) = &description {
+            Invalid::refuse_steering_in_lines("description", text)?;
+        }
         changes.description = Change::to(description);
     }
     if is_changed("default_version") {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
 use watcher_domain::cloud::{CloudRequest, Method};
+use watcher_domain::text::is_steering;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
 use watcher_openstack::{Answer, File, HttpLimits, PlainService, Session};
 
@@ -232,7 +233,7 @@ fn refusal(answer: &Answer) -> String {
     });
     let lines: String = lines.collect();
     let text = format!("the service said {}: {said}{lines}", answer.status);
-    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+    text.chars().filter(|c| *c == '\n' || !is_steering(*c)).collect()
 }
 
 #[cfg(test)]

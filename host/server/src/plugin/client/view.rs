@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::connection::Connection;
 use crate::plugin::table::{Column, Table};
-use crate::show::print;
+use crate::show::{print, print_json};
 
 /// Prints an answer as JSON if that is wanted.
 fn as_json(service: &Connection, answer: &Value) -> bool {
     if service.json {
-        print(&serde_json::to_string_pretty(answer).unwrap_or_default());
+        // What came as JSON is written as JSON.
+        let _ = print_json(answer);
     }
     service.json
 }

@@ -1,0 +1,85 @@
+//! Texts that people write and others read, and what answers repeat of them.
+
+use serde_json::{Value, json};
+
+use crate::plugins::strategy;
+use crate::service::Service;
+
+/// Characters that steer a terminal, and how a refusal names them.
+const STEERING: [(char, &str); 5] =
+    [('\u{1b}', "U+001B"), ('\u{7f}', "U+007F"), ('\u{9b}', "U+009B"), ('\u{202e}', "U+202E"), ('\u{2066}', "U+2066")];
+
+#[tokio::test]
+async fn texts_that_steer_the_terminal_of_who_reads_them_are_refused_by_their_character() {
+    let service = Service::with_tokens().await;
+    service.add_two_goals().await;
+    let plugin = service.uploaded("member-a", &strategy("mine", "1.0.0", "g")).await;
+    let template = json!({"name": "t", "goal": "dummy"});
+    assert_eq!(service.call_as("admin", "POST", "/v1/audit_templates", Some(template)).await.status, 201);
+    let patch = |path: &str, text: &str| json!([{"op": "replace", "path": path, "value": text}]);
+    for (odd, name) in STEERING {
+        let text = format!("one{odd}two");
+        let audit = json!({"name": text, "audit_type": "ONESHOT", "goal": "dummy"});
+        let described = json!({"name": "u", "goal": "dummy", "description": text});
+        for (token, method, path, body, field) in [
+            ("admin", "POST", "/v1/audits".to_owned(), audit, "name"),
+            ("admin", "POST", "/v1/audit_templates".to_owned(), json!({"name": text, "goal": "dummy"}), "name"),
+            ("admin", "POST", "/v1/audit_templates".to_owned(), described, "description"),
+            ("admin", "PATCH", "/v1/audit_templates/t".to_owned(), patch("/name", &text), "name"),
+            ("admin", "PATCH", "/v1/audit_templates/t".to_owned(), patch("/description", &text), "description"),
+            ("member-a", "PATCH", plugin.clone(), patch("/description", &text), "description"),
+            ("member-a", "POST", format!("{plugin}/versions/1.0.0/deprecate"), json!({"reason": text}), "reason"),
+        ] {
+            let (status, told) = service.refused(token, method, &path, Some(body)).await;
+            let expected = format!(
+                "Invalid input for field/attribute {field}. Value: 'one two'. It has the character {name}, \
+                 which steers terminals instead of being shown"
+            );
+            assert_eq!((status, told), (400, expected), "{method} {path}");
+        }
+        let part = |name: &str, content: &str| {
+            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+        };
+        let component = strategy("other", "1.0.0", "g").to_string();
+        let body = part("component", &component) + &part("notes", &text) + "--edge--";
+        let headers = [("x-auth-token", "member-a"), ("content-type", "multipart/form-data; boundary=edge")];
+        let answer = service.send("POST", "/v1/plugins", &headers, body.into_bytes()).await;
+        assert!(answer.status == 400 && answer.fault().contains(name), "{}", answer.body);
+    }
+    let lines = "One.\n\tTwo: größer, مرحبا.";
+    let shown = service.ok("member-a", "PATCH", &plugin, Some(patch("/description", lines))).await;
+    assert_eq!(shown["description"], lines);
+    let named = json!({"name": "größer, مرحبا", "audit_type": "ONESHOT", "goal": "dummy"});
+    assert_eq!(service.call_as("admin", "POST", "/v1/audits", Some(named)).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_answer_repeats_little_of_what_was_sent_and_still_says_what_is_wrong() {
+    let service = Service::with_tokens().await;
+    service.add_two_goals().await;
+    let long = "x".repeat(900_000);
+    let audit = |name: &str, value: Value| {
+        let mut audit = json!({"audit_type": "ONESHOT", "goal": "dummy", "strategy": "dummy"});
+        audit[name] = value;
+        audit
+    };
+    for (method, path, body, told) in [
+        ("POST", "/v1/audits", audit("scope", json!([{"compute": long}])), "scope"),
+        ("POST", "/v1/audits", audit("scope", json!(long)), "scope"),
+        ("POST", "/v1/audits", audit("parameters", json!({"para1": long})), "para1"),
+        ("POST", "/v1/audits", audit("parameters", json!({&long: 1})), "parameter"),
+        ("POST", "/v1/audits", audit("goal", json!(long)), "could not be found"),
+        ("POST", "/v1/audits", audit("interval", json!({"a": long})), "interval"),
+        ("POST", "/v1/audits", audit(&long, json!(1)), "Unknown attribute for argument audit"),
+        ("POST", "/v1/audits", audit("audit_template_uuid", json!(long)), "Expected a uuid but received"),
+        ("POST", "/v1/audit_templates", json!({"name": "t", "goal": "dummy", "scope": [long]}), "scope"),
+        ("PUT", "/v1/plugin_quotas/a", json!({"limits": {&long: 1}}), "Unknown attribute for argument limits"),
+        ("PUT", "/v1/signing_policies/all", json!({"keys": [{"name": long}], "require": []}), "signing policy"),
+    ] {
+        let (status, fault) = service.refused("admin", method, path, Some(body)).await;
+        assert!((400..=404).contains(&status), "{status} {fault}");
+        let shown: String = fault.chars().take(200).collect();
+        assert!(fault.len() < 20_000, "{} bytes: {shown}", fault.len());
+        assert!(fault.contains(told), "{shown}");
+    }
+}
