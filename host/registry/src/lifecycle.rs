@@ -129,6 +129,7 @@ impl Registry {
     pub async fn delete_version(&self, actor: &Actor, id: PluginId, version: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        lock_owner(&mut tx, actor, id, now).await?;
         let Release { plugin, version } = found_release(&mut tx, actor, id, version).await?;
         let digest = version.version.digest;
         refuse_if_used(&mut tx, actor, &plugin, Some(digest)).await?;
@@ -148,6 +149,7 @@ impl Registry {
     pub async fn delete(&self, actor: &Actor, id: PluginId) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        lock_owner(&mut tx, actor, id, now).await?;
         let plugin = find(&mut tx, actor, id).await?;
         refuse_if_used(&mut tx, actor, &plugin, None).await?;
         // Page by page: there may be as many as the project's quota allows.
@@ -174,6 +176,14 @@ impl Registry {
 /// The plugin, if the caller sees it.
 pub(crate) async fn find(tx: &mut Tx, actor: &Actor, id: PluginId) -> Result<Stored<Plugin>> {
     plugin::find(tx, id, false, &actor.visibility()).await?.ok_or(RegistryError::NoPlugin)
+}
+
+/// Waits for uploads of the plugin's owner: a version must not come to a plugin that is being deleted.
+async fn lock_owner(tx: &mut Tx, actor: &Actor, id: PluginId, now: Timestamp) -> Result<()> {
+    match &find(tx, actor, id).await?.project_id {
+        Some(owner) => Ok(plugin::lock_project(tx, owner, now).await?),
+        None => Ok(()),
+    }
 }
 
 async fn found_release(tx: &mut Tx, actor: &Actor, id: PluginId, version: &str) -> Result<Release> {

@@ -108,8 +108,8 @@ impl Registry {
         let standing = self.standing_in(&mut tx, project, now).await?;
         let found = plugin::find_plugin(&mut tx, kind, &description.name, Some(project)).await?;
         let plugin_id = if let Some(found) = found {
-            if let Some(same) = plugin::find_version(&mut tx, found.id, &description.version).await? {
-                let (name, version) = (description.name, description.version);
+            if let Some(same) = plugin::version_numbered(&mut tx, found.id, &description.version).await? {
+                let (name, version) = (description.name, same.version.description.version);
                 return Err(RegistryError::SameNumber { kind, name, version, digest: same.version.digest });
             }
             found.id

@@ -13,6 +13,7 @@ mod openapi;
 mod operations;
 mod patches;
 mod plugins;
+mod races;
 mod recent;
 mod robustness;
 mod service;

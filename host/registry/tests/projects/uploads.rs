@@ -58,6 +58,11 @@ async fn the_same_component_and_the_same_number_are_refused_with_what_is_there()
         assert_eq!(error, format!("strategy mine has this component as version 1.0.0 ({digest})"), "{}", store.name);
         let error = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "other")).await.unwrap_err().to_string();
         assert!(error.starts_with(&format!("strategy mine has a version 1.0.0 that is another component ({digest})")));
+        let error = stage.upload("a", &strategy_of("mine", "1.0.0+b", "g", "")).await.unwrap_err().to_string();
+        assert!(error.starts_with("strategy mine has a version 1.0.0 that is another component"), "{error}");
+        stage.upload("a", &strategy_of("mine", "1.0.0-rc.1+a", "g", "")).await.unwrap();
+        let error = stage.upload("a", &strategy_of("mine", "1.0.0-rc.1", "g", "")).await.unwrap_err().to_string();
+        assert!(error.starts_with("strategy mine has a version 1.0.0-rc.1+a that is another component"), "{error}");
         // Another project's plugins are no reason to refuse, and not told.
         let other = stage.upload("b", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap();
         assert_ne!(other.plugin.id, first.plugin.id);

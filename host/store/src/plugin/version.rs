@@ -236,6 +236,14 @@ pub async fn find_version(tx: &mut Tx, plugin: PluginId, reference: &str) -> Res
     select.then("ORDER BY v.id DESC").first::<RecordRow, _>(tx).await
 }
 
+/// The version of a plugin whose number is the same but for build metadata, which follow `+` and order nothing.
+pub async fn version_numbered(tx: &mut Tx, plugin: PluginId, number: &str) -> Result<Option<VersionRecord>> {
+    let plain = number.split('+').next().unwrap_or(number);
+    let select = Select::new(RECORD_COLUMNS, VERSIONS).filter("v.plugin_id = ?", plugin.0);
+    let select = select.filter("(v.version = ? OR substr(v.version, 1, length(?) + 1) = ? || '+')", plain);
+    select.then("ORDER BY v.id DESC").first::<RecordRow, _>(tx).await
+}
+
 /// Deactivates a version, or activates it again, in all plugins that have it; `false` if none has.
 pub async fn set_state(tx: &mut Tx, digest: Digest, state: VersionState, now: Timestamp) -> Result<bool> {
     let sql =
