@@ -221,10 +221,8 @@ pub enum Determinism {
 /// What compiling took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compilation {
-    /// Wall-clock time in microseconds; 0 if it had been compiled before.
+    /// Wall-clock time in microseconds.
     pub duration_us: u64,
-    /// Whether it had been compiled before.
-    pub cached: bool,
 }
 
 /// Everything a check found.

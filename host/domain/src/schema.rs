@@ -4,6 +4,7 @@
 //! typing error does not silently select a default.
 
 pub mod bounds;
+mod pattern;
 
 use std::fmt;
 
@@ -12,8 +13,10 @@ use serde_json::{Map, Value};
 
 pub use bounds::{Flaw, FlawKind, MAX_STEPS};
 
-/// Largest compiled pattern, and largest cache of one at work, in bytes.
-const PATTERN_BYTES: usize = 1 << 20;
+/// Largest compiled pattern in bytes.
+const PATTERN_BYTES: usize = 256 << 10;
+/// Largest cache of a pattern at work, in bytes.
+const PATTERN_CACHE_BYTES: usize = 1 << 20;
 
 /// A schema that a plugin brought, compiled for checking. Remote references are never followed; what may take long is refused, see [`bounds`].
 pub struct Schema {
@@ -119,7 +122,7 @@ pub fn validator(document: &Value) -> Result<Validator, InvalidSchema> {
 }
 
 fn options() -> ValidationOptions<'static> {
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_CACHE_BYTES);
     jsonschema::draft4::options().offline().with_pattern_options(patterns)
 }
 
@@ -151,7 +154,13 @@ pub fn examine(document: &Value) -> Vec<Flaw> {
             return vec![Flaw { kind: FlawKind::Form, path, reason }];
         }
     };
-    for (path, default) in bounds::defaults(document) {
+    let defaults = bounds::defaults(document);
+    let steps = bounds::steps_of_defaults(document, &defaults);
+    if steps > MAX_STEPS {
+        let reason = format!("checking its defaults takes up to {steps} steps, and no more than {MAX_STEPS} are taken");
+        return vec![Flaw { kind: FlawKind::Size, path: String::new(), reason }];
+    }
+    for (path, default) in defaults {
         let Some(validator) = validators.get(&format!("#{path}")) else { continue };
         if let Some(error) = validator.iter_errors(&default).next() {
             let reason = format!("the default does not fit: {}", shorten(&error.to_string()));
@@ -261,6 +270,13 @@ mod tests {
         assert_eq!(examine(&schema), [], "it is linear in the text here");
         assert!(Schema::new(&schema).unwrap().check(&json!(format!("{}!", "a".repeat(100_000)))).is_err());
         assert!(Schema::new(&json!({"pattern": "((a{1000}){1000}){1000}"})).is_err());
+        // Many states at a time: less text.
+        let schema = json!({"pattern": "^(x{0,20}y?){0,60}z$"});
+        assert_eq!(examine(&schema), []);
+        let refused = Schema::new(&schema).unwrap().check(&json!("x".repeat(50_000))).unwrap_err().to_string();
+        assert!(refused.starts_with("the value is too large to be checked by its schema"), "{refused}");
+        let schema = json!({"properties": {"a": {"pattern": "^(x{0,20}y?){0,60}z$", "default": "x".repeat(50_000)}}});
+        assert!(examine(&schema)[0].reason.starts_with("checking its defaults takes up to "));
     }
 
     #[test]

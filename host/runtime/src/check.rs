@@ -84,11 +84,15 @@ pub async fn run(
     }
     let bytes = Arc::clone(&component);
     let shape = aside(move || structure::check(&bytes)).await?;
-    let unreadable = shape
-        .iter()
-        .any(|problem| matches!(problem.code, ProblemCode::NotWasm | ProblemCode::CoreModule | ProblemCode::Malformed));
+    // What has too much of something would take long to compare with anything.
+    let is_last = shape.iter().any(|problem| {
+        matches!(
+            problem.code,
+            ProblemCode::NotWasm | ProblemCode::CoreModule | ProblemCode::Malformed | ProblemCode::Structure
+        )
+    });
     report.refuse_all(shape);
-    if unreadable {
+    if is_last {
         return Ok(report);
     }
     let bytes = Arc::clone(&component);
@@ -117,9 +121,11 @@ pub async fn run(
             return Ok(report);
         }
     };
-    let cached = runtime.counters().compiled == compiled;
-    let duration_us = if cached { 0 } else { u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) };
-    report.compilation = Some(Compilation { duration_us, cached });
+    // What was compiled before tells how long compiling takes to nobody, and that somebody had it to nobody either.
+    if runtime.counters().compiled > compiled {
+        let duration_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        report.compilation = Some(Compilation { duration_us });
+    }
     report.kind = Some(loaded.kind());
 
     next(Step::Describe);

@@ -13,6 +13,7 @@ use watcher_domain::{Digest, PluginKind};
 
 use crate::cache::DiskCache;
 use crate::check::structure;
+use crate::runtime::RuntimeOptions;
 use crate::world::{Prepared, Worlds};
 
 /// A component that can be started.
@@ -89,6 +90,7 @@ pub(crate) struct Components {
     recent: Mutex<Recent>,
     max_loaded: usize,
     max_bytes: usize,
+    always_compile: bool,
 }
 
 impl Components {
@@ -97,8 +99,7 @@ impl Components {
         engine: Engine,
         worlds: Worlds,
         disk: DiskCache,
-        max_loaded: usize,
-        max_bytes: usize,
+        options: &RuntimeOptions,
     ) -> Self {
         let (compiled, from_disk) = (AtomicU64::new(0), AtomicU64::new(0));
         Self {
@@ -106,8 +107,9 @@ impl Components {
             workshop: Arc::new(Workshop { engine, worlds, disk, compiled, from_disk }),
             compiling: Arc::new(Semaphore::new(1)),
             recent: Mutex::default(),
-            max_loaded: max_loaded.max(1),
-            max_bytes,
+            max_loaded: options.max_loaded.max(1),
+            max_bytes: options.max_component_bytes,
+            always_compile: options.always_compile,
         }
     }
 
@@ -154,7 +156,11 @@ impl Components {
 
     async fn load(&self, digest: Digest, bytes: Option<Arc<[u8]>>) -> Result<Arc<Loaded>, LoadError> {
         let workshop = Arc::clone(&self.workshop);
-        let component = match (in_background(move || workshop.load(digest)).await?, bytes) {
+        let kept = match &bytes {
+            Some(_) if self.always_compile => None,
+            Some(_) | None => in_background(move || workshop.load(digest)).await?,
+        };
+        let component = match (kept, bytes) {
             (Some(component), _) => component,
             (None, Some(bytes)) => self.compile(digest, bytes).await?,
             (None, None) => self.compile(digest, self.fetch(digest).await?).await?,

@@ -31,6 +31,9 @@ pub struct RuntimeOptions {
     pub cache_files: usize,
     /// How many bytes of compiled components are kept on disk.
     pub cache_bytes: u64,
+    /// Components that somebody brings are compiled even if their compiled code is kept, so that the time that it takes does not tell whether
+    /// somebody else brought them before.
+    pub always_compile: bool,
     /// How many components are kept ready in memory.
     pub max_loaded: usize,
     /// How many instances run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for what instances that
@@ -57,6 +60,7 @@ impl Default for RuntimeOptions {
             cache_dir: PathBuf::from("cache"),
             cache_files: 512,
             cache_bytes: 4 << 30,
+            always_compile: false,
             max_loaded: 256,
             max_instances: 64,
             max_waiting: 4096,
@@ -106,8 +110,7 @@ impl Runtime {
         let worlds = Worlds::new(&engine).map_err(|error| RuntimeError::Engine(error.into()))?;
         let bounds = Bounds { files: options.cache_files, bytes: options.cache_bytes };
         let disk = DiskCache::open(&options.cache_dir, &engine, bounds, Arc::clone(&options.clock));
-        let components =
-            Components::new(components, engine.clone(), worlds, disk, options.max_loaded, options.max_component_bytes);
+        let components = Components::new(components, engine.clone(), worlds, disk, &options);
         Ok(Arc::new(Self {
             engine,
             components,

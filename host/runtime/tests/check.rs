@@ -284,12 +284,12 @@ async fn compiled_code_is_there_for_the_first_run() {
     let bench = Bench::alone(|_| {});
     let checker = InProcess::new(Arc::clone(&bench.runtime), 1);
     let report = checker.check(component("planners/weight"), CheckOptions::default()).await.unwrap();
-    assert!(!report.compilation.unwrap().cached && report.compilation.unwrap().duration_us > 0);
+    assert!(report.compilation.unwrap().duration_us > 0);
     let again = bench.again();
     let report = InProcess::new(Arc::clone(&again.runtime), 1)
         .check(component("planners/weight"), CheckOptions::default())
         .await;
-    assert!(report.unwrap().compilation.unwrap().cached);
+    assert_eq!(report.unwrap().compilation, None, "it was compiled before");
     assert_eq!(again.runtime.counters().compiled, 0);
 }
 

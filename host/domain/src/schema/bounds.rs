@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::pattern::states as pattern_states;
+
 /// Largest schema as JSON text, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;
 /// Most schemas within a schema.
@@ -22,8 +24,10 @@ pub const MAX_PATTERNS: usize = 64;
 pub const MAX_PATTERN_CHARS: usize = 1_000;
 /// Most steps that checking a value may take: what each part of the value may be held against, counted before it is.
 pub const MAX_STEPS: u64 = 5_000_000;
-/// Steps for looking at one byte of text with one pattern: many states of it may have to be followed at a time.
+/// Least steps for looking at one byte of text with one pattern.
 const STEPS_PER_BYTE: u64 = 16;
+/// States of a pattern that are followed in one step: all of them may have to be followed at a time.
+const STATES_PER_STEP: u64 = 16;
 /// More flaws are not listed.
 const MAX_FLAWS: usize = 50;
 
@@ -65,8 +69,21 @@ impl fmt::Display for Flaw {
 /// How many steps checking a value takes at most, by a schema whose bounds are kept. Each part of the value is held against each part of the
 /// schema once at most; so many parts of the one and of the other are few, and both together may be too much.
 pub fn steps(document: &Value, value: &Value) -> u64 {
+    Walk::new(document).visit(String::new(), document, 0).steps(value)
+}
+
+/// How many steps checking each of the defaults of a schema by its own schema takes at most.
+pub(super) fn steps_of_defaults(document: &Value, defaults: &[(String, Value)]) -> u64 {
     let mut walk = Walk::new(document);
-    let size = walk.visit(String::new(), document, 0);
+    let mut steps = 0_u64;
+    for (pointer, default) in defaults {
+        let Some(schema) = document.pointer(pointer) else { continue };
+        steps = steps.saturating_add(walk.visit(pointer.clone(), schema, 0).steps(default));
+    }
+    steps
+}
+
+fn parts_and_bytes(value: &Value) -> (u64, u64) {
     let (mut parts, mut bytes) = (0_u64, 0_u64);
     let mut stack = vec![value];
     while let Some(part) = stack.pop() {
@@ -81,8 +98,7 @@ pub fn steps(document: &Value, value: &Value) -> u64 {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    let texts = size.patterns.saturating_mul(bytes).saturating_mul(STEPS_PER_BYTE);
-    size.weight.saturating_mul(parts).saturating_add(texts)
+    (parts, bytes)
 }
 
 /// Every bound that a schema does not keep.
@@ -149,8 +165,15 @@ struct Size {
     height: usize,
     /// Schemas, counted likewise, with the values and names that they list.
     weight: u64,
-    /// Patterns, counted likewise.
+    /// Steps that all patterns take for one byte, counted likewise.
     patterns: u64,
+}
+
+impl Size {
+    fn steps(self, value: &Value) -> u64 {
+        let (parts, bytes) = parts_and_bytes(value);
+        self.weight.saturating_mul(parts).saturating_add(self.patterns.saturating_mul(bytes))
+    }
 }
 
 const NOTHING: Size = Size { unfolded: 1, height: 0, weight: 1, patterns: 0 };
@@ -307,10 +330,12 @@ fn parts(value: &Value) -> u64 {
     count
 }
 
-/// The patterns that a schema has itself.
+/// Steps that the patterns that a schema has itself take for one byte.
 fn own_patterns(schema: &Map<String, Value>) -> u64 {
-    let names = object(schema, "patternProperties").map_or(0, Map::len) as u64;
-    names + u64::from(schema.contains_key("pattern"))
+    let names = object(schema, "patternProperties").into_iter().flat_map(Map::keys).map(String::as_str);
+    let all = names.chain(schema.get("pattern").and_then(Value::as_str));
+    let steps = all.map(|pattern| STEPS_PER_BYTE.max(pattern_states(pattern) / STATES_PER_STEP));
+    steps.fold(0, u64::saturating_add)
 }
 
 /// The schemas directly within a schema, with their pointers from it.
@@ -444,6 +469,11 @@ mod tests {
         let text = json!("ab".repeat(400_000));
         assert!(steps(&json!({"pattern": "a[ab]{1000}c"}), &text) > MAX_STEPS);
         assert!(steps(&json!({"type": "string"}), &text) <= MAX_STEPS);
+        let short = json!("ab".repeat(2_000));
+        assert!(steps(&json!({"pattern": "a[ab]{1000}c"}), &short) <= MAX_STEPS);
+        assert!(steps(&json!({"pattern": "a([ab]{1000}){40}c"}), &short) > MAX_STEPS);
+        let name = json!({"pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"});
+        assert!(steps(&name, &json!("x".repeat(50_000))) <= MAX_STEPS);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! What a component is made of, before anything is compiled: one walk over the bytes that looks into no function.
 //!
 //! Compiling costs more than reading, and some things cost far more than their bytes: locals, types, instances. They are counted over all
-//! modules of the component together, so that many small modules are no way around a bound.
+//! modules of the component together, so that many small modules are no way around a bound. Types are counted with those in them: one
+//! component type can have a million imports. What has too much of something is looked into no further, since the next steps cost more.
 //!
 //! A component may have components inside. Those that only pass imports and exports on are in every plugin; those with code of their own
 //! call each other through the engine, which converts texts between them at no cost in fuel: such a plugin could keep a thread as long as it
 //! likes, so it is refused.
 
-use wasmparser::{Encoding, Parser, Payload, TableInit};
+use wasmparser::{
+    ComponentType, ComponentTypeDeclaration, CoreType, Encoding, InstanceTypeDeclaration, Parser, Payload, TableInit,
+};
 use watcher_domain::Limits;
 use watcher_domain::report::{Problem, ProblemCode};
 
@@ -145,9 +148,24 @@ impl Counted {
                     self.locals = self.locals.saturating_add(u64::from(count));
                 }
             }
-            Payload::TypeSection(section) => self.types += u64::from(section.count()),
-            Payload::CoreTypeSection(section) => self.types += u64::from(section.count()),
-            Payload::ComponentTypeSection(section) => self.types += u64::from(section.count()),
+            Payload::TypeSection(section) => {
+                for group in section {
+                    self.types += count(group?.types().len());
+                }
+            }
+            Payload::CoreTypeSection(section) => {
+                for kind in section {
+                    self.types += types_of_core(&kind?);
+                }
+            }
+            Payload::ComponentTypeSection(section) => {
+                for kind in section {
+                    self.types += types_of(&kind?);
+                    if self.types > TYPES.most {
+                        break;
+                    }
+                }
+            }
             Payload::InstanceSection(section) => self.instances += u64::from(section.count()),
             Payload::ComponentInstanceSection(section) => self.instances += u64::from(section.count()),
             Payload::MemorySection(section) => {
@@ -218,6 +236,42 @@ impl Counted {
     }
 }
 
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn types_of_core(kind: &CoreType<'_>) -> u64 {
+    match kind {
+        CoreType::Rec(group) => count(group.types().len()),
+        CoreType::Module(declarations) => 1 + count(declarations.len()),
+    }
+}
+
+/// A type with everything that is declared in it.
+fn types_of(kind: &ComponentType<'_>) -> u64 {
+    match kind {
+        ComponentType::Component(declarations) => {
+            let below = declarations.iter().map(|declaration| match declaration {
+                ComponentTypeDeclaration::CoreType(kind) => types_of_core(kind),
+                ComponentTypeDeclaration::Type(kind) => types_of(kind),
+                ComponentTypeDeclaration::Alias(_)
+                | ComponentTypeDeclaration::Export { .. }
+                | ComponentTypeDeclaration::Import(_) => 1,
+            });
+            1 + below.sum::<u64>()
+        }
+        ComponentType::Instance(declarations) => {
+            let below = declarations.iter().map(|declaration| match declaration {
+                InstanceTypeDeclaration::CoreType(kind) => types_of_core(kind),
+                InstanceTypeDeclaration::Type(kind) => types_of(kind),
+                InstanceTypeDeclaration::Alias(_) | InstanceTypeDeclaration::Export { .. } => 1,
+            });
+            1 + below.sum::<u64>()
+        }
+        ComponentType::Defined(_) | ComponentType::Func(_) | ComponentType::Resource { .. } => 1,
+    }
+}
+
 impl Bound {
     fn problem(&self, count: u64) -> Problem {
         let Self { what, most } = self;
@@ -285,6 +339,19 @@ mod tests {
         assert_eq!(checked(&format!("(component (core module {locals}))")), [""; 0]);
         let deep = format!("{}{}", "(component ".repeat(9), ")".repeat(9));
         assert_eq!(only(&deep), "it has 9 modules and components within each other; at most 8 are allowed");
+    }
+
+    #[test]
+    fn types_are_counted_with_what_is_declared_in_them() {
+        let exports: Vec<String> = (0..TYPES.most).map(|n| format!("(export \"e{n}\" (func (type 0)))")).collect();
+        let exports = exports.concat();
+        let instance = format!("(component (type (func)) (type (instance (alias outer 1 0 (type)) {exports})))");
+        assert_eq!(only(&instance), "it has 50003 types; at most 50000 are allowed");
+        let nested =
+            format!("(component (type (component (type (component (type (func)) (type (instance {exports})))))))");
+        assert!(only(&nested).ends_with("types; at most 50000 are allowed"));
+        let group = format!("(component (core module (rec {})))", "(type (func))".repeat(50_001));
+        assert_eq!(only(&group), "it has 50001 types; at most 50000 are allowed");
     }
 
     #[test]

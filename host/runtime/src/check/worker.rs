@@ -372,6 +372,7 @@ async fn check(task: &Task, component: Arc<[u8]>) -> Result<Report, ServeError> 
         cache_dir: task.cache_dir.clone(),
         cache_files: task.cache_files,
         cache_bytes: task.cache_bytes,
+        always_compile: true,
         max_instances: 2,
         ..RuntimeOptions::default()
     };
