@@ -8,6 +8,9 @@ use crate::cloud::{CloudRequest, CloudResponse};
 use crate::failure::Failure;
 use crate::state::named_enum;
 
+/// What an entry takes up besides texts.
+const ENTRY_BYTES: u64 = 64;
+
 named_enum! {
     /// Which export of the handler is running.
     ActionPhase {
@@ -50,6 +53,18 @@ pub enum JournalCall {
 }
 
 impl JournalCall {
+    /// Bytes that it takes up at most, about.
+    pub fn size_bytes(&self) -> u64 {
+        let size = match self {
+            Self::Request { request } => {
+                let query: usize = request.query.iter().map(|(key, value)| key.len() + value.len()).sum();
+                request.path.len() + query + request.body.as_ref().map_or(0, String::len)
+            }
+            Self::Now | Self::Sleep { .. } | Self::Random { .. } => 0,
+        };
+        size as u64 + ENTRY_BYTES
+    }
+
     /// Whether making the call again can do no harm.
     pub const fn is_repeatable(&self) -> bool {
         match self {
@@ -85,6 +100,22 @@ pub enum JournalAnswer {
         /// Why.
         failure: Failure,
     },
+}
+
+impl JournalAnswer {
+    /// Bytes that it takes up at most, about.
+    pub fn size_bytes(&self) -> u64 {
+        let size = match self {
+            Self::Response { response } => {
+                let headers: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+                response.body.len() + headers
+            }
+            Self::Random { bytes } => 4 * bytes.len(),
+            Self::Failed { failure } => failure.message.len(),
+            Self::Now { .. } | Self::Slept => 0,
+        };
+        size as u64 + ENTRY_BYTES
+    }
 }
 
 /// What the journal says to a call that is about to be made.

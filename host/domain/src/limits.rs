@@ -32,6 +32,8 @@ named_enum! {
         Log = "log",
         /// Requests to the cloud.
         Requests = "outside requests",
+        /// Bytes of calls and answers that are kept, so that an action goes on where it was after a crash.
+        Journal = "journal",
         /// Depth of the call stack, in bytes.
         Stack = "stack",
     }
@@ -41,7 +43,7 @@ impl LimitName {
     /// Unit of its value.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Memory | Self::HostCallFuel | Self::Output | Self::Log | Self::Stack => "bytes",
+            Self::Memory | Self::HostCallFuel | Self::Output | Self::Log | Self::Stack | Self::Journal => "bytes",
             Self::Fuel => "units",
             Self::Deadline => "ms",
             Self::HostCalls => "calls",
@@ -123,6 +125,8 @@ limits! {
         log_bytes = 1 << 20,
         /// Requests to the cloud.
         requests = 10_000,
+        /// Bytes of an action's calls to the outside and their answers, which are kept until the action has ended.
+        journal_bytes = 128 << 20,
     }
 }
 

@@ -9,6 +9,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::time::Instant;
 use watcher_domain::cloud::{CloudRequest, CloudResponse, Permission};
 use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall, JournalError};
+use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{ActionCall, Clock, CloudRequests, Ids, Journal};
 use watcher_domain::{Account, Blame, Failure};
 use watcher_fair::Rates;
@@ -28,6 +29,8 @@ pub(crate) struct Handler {
     rates: Arc<Rates>,
     deadline: Instant,
     sequence: u32,
+    journal_limit: u64,
+    journaled: u64,
 }
 
 /// What to do about a call.
@@ -55,6 +58,8 @@ impl Handler {
             rates,
             deadline,
             sequence: 0,
+            journal_limit: call.limits.journal_bytes,
+            journaled: 0,
         }
     }
 
@@ -63,17 +68,31 @@ impl Handler {
         matches!(self.phase, ActionPhase::Abort)
     }
 
+    /// Counts what the journal keeps; also what it has already, so that a resumed handler ends where it would have ended.
+    fn journal(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.journaled = self.journaled.saturating_add(bytes);
+        if self.journaled > self.journal_limit {
+            return Err(Stop::Limit(LimitHit { limit: LimitName::Journal, value: self.journal_limit }));
+        }
+        Ok(())
+    }
+
     async fn begin(&mut self, call: &JournalCall) -> Result<Turn, Stop> {
+        self.journal(call.size_bytes())?;
         let sequence = self.sequence;
         self.sequence += 1;
         match self.journal.begin(sequence, call).await.map_err(Stop::Journal)? {
-            Begun::Answered(answer) => Ok(Turn::Answered(answer)),
+            Begun::Answered(answer) => {
+                self.journal(answer.size_bytes())?;
+                Ok(Turn::Answered(answer))
+            }
             Begun::New => Ok(Turn::Make { sequence, in_doubt: false }),
             Begun::InDoubt => Ok(Turn::Make { sequence, in_doubt: true }),
         }
     }
 
-    async fn finish(&self, sequence: u32, answer: &JournalAnswer) -> Result<(), Stop> {
+    async fn finish(&mut self, sequence: u32, answer: &JournalAnswer) -> Result<(), Stop> {
+        self.journal(answer.size_bytes())?;
         self.journal.finish(sequence, answer).await.map_err(Stop::Journal)
     }
 

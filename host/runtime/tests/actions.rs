@@ -121,6 +121,22 @@ async fn the_number_of_requests_is_bounded() {
 }
 
 #[tokio::test]
+async fn what_a_handler_has_the_journal_keep_is_bounded() {
+    let stage = Stage::new().await;
+    let parameters = json!({"behaviour": "flood-requests", "method": "GET", "path": "/servers/a"});
+    let mut call = action_call(stage.digest, ActionPhase::Execute, parameters, &stage.cloud, &stage.journal);
+    call.limits.journal_bytes = 2000;
+    let error = stage.bench.runtime.call_action(call).await.unwrap_err();
+    assert!(error.to_string().ends_with("the journal limit of 2000 bytes was reached"), "{error}");
+    let kept = stage.journal.0.lock().unwrap();
+    let bytes: u64 = kept
+        .iter()
+        .map(|(call, answer)| call.size_bytes() + answer.as_ref().map_or(0, JournalAnswer::size_bytes))
+        .sum();
+    assert!((1000..=2000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test]
 async fn a_long_reason_to_skip_is_shortened() {
     let stage = Stage::new().await;
     let outcome = stage.call(ActionPhase::PreCondition, json!({"behaviour": "skip-with-a-long-reason"})).await.unwrap();

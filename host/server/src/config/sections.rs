@@ -255,6 +255,10 @@ pub(crate) const LIMITS: &[(&str, &str)] = &[
     ("actions", "Actions in a solution."),
     ("log_bytes", "Bytes written to the log."),
     ("requests", "Requests to the cloud."),
+    (
+        "journal_bytes",
+        "Bytes of an action's calls to the outside and their answers, which are kept for when it has to go on after a crash.",
+    ),
 ];
 
 section! {

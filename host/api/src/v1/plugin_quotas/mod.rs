@@ -73,6 +73,8 @@ call_limits! {
     log_bytes,
     /// Requests to the cloud.
     requests,
+    /// Bytes of an action's calls to the outside and their answers, which are kept for when it has to go on after a crash.
+    journal_bytes,
 }
 
 /// How much a project may keep and its runs may use, and what it keeps.
