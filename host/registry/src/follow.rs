@@ -72,7 +72,10 @@ impl Registry {
         match found {
             None => strategy::insert_of(tx, &wanted, Some(owner)).await,
             Some(found) if found == wanted => Ok(()),
-            Some(_) => strategy::update(tx, &wanted, now).await.map(drop),
+            Some(found) => {
+                strategy::update(tx, &wanted, now).await?;
+                take_along(tx, &owner.project, found.goal_id, goal_id, now).await
+            }
         }
     }
 
@@ -128,6 +131,16 @@ impl Registry {
             Some(_) => scoring_engine::update(tx, &wanted, now).await.map(drop),
         }
     }
+}
+
+/// Lets what aims at a goal of the project aim at another, if the strategy that left it for that one was the last to reach it.
+async fn take_along(tx: &mut Tx, project: &ProjectId, old: GoalId, new: GoalId, now: Timestamp) -> Result<()> {
+    let is_own = goal::list_of_project(tx, project).await?.iter().any(|row| row.id == old);
+    if old != new && is_own && strategy::list_for_goal(tx, old, &Visibility::All).await?.is_empty() {
+        audit::repoint_goal(tx, old, new, now).await?;
+        audit_template::repoint_goal(tx, old, new, now).await?;
+    }
+    Ok(())
 }
 
 /// Takes out the goals of a project that no strategy reaches any more.

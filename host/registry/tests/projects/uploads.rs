@@ -268,6 +268,24 @@ async fn a_project_has_no_more_than_it_may_have() {
 }
 
 #[tokio::test]
+async fn audits_go_along_when_a_new_version_has_another_goal() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        stage.upload("a", &strategy_of("mine", "1.0.0", "my_goal", "")).await.unwrap();
+        let mine = stage.strategy("mine", "a").await.unwrap();
+        let theirs = stage.audit("b", &mine, AuditState::Ongoing).await;
+        for (version, goal) in [("1.1.0", "another_goal"), ("1.2.0", "server_consolidation")] {
+            stage.upload("a", &strategy_of("mine", version, goal, "")).await.unwrap();
+            let mine = stage.strategy("mine", "a").await.unwrap();
+            let mut tx = store.read().await.unwrap();
+            let found = audit::get(&mut tx, theirs).await.unwrap().unwrap();
+            assert_eq!((found.state, found.goal_id), (AuditState::Ongoing, mine.goal_id), "{} {goal}", store.name);
+        }
+        assert_eq!(stage.goal_names(&Visibility::All).await, ["server_consolidation"]);
+    }
+}
+
+#[tokio::test]
 async fn a_strategy_reaches_a_built_in_goal_as_it_is_and_shares_its_projects_own() {
     for store in backends().await {
         let stage = Stage::with_built_in(&store).await;
