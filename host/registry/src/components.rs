@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::Digest as _;
+use tokio::task::JoinError;
 use uuid::Uuid;
 use watcher_domain::ports::ComponentSource;
 use watcher_domain::{Digest, Timestamp};
@@ -38,6 +39,9 @@ pub enum ComponentError {
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] watcher_store::Error),
+    /// The process ends.
+    #[error("the digest of the component could not be computed")]
+    Hash(#[source] JoinError),
 }
 
 /// Components of a database.
@@ -70,13 +74,13 @@ impl StoredComponents {
             drop(tx);
             let (size_bytes, blob) = match found {
                 None => return Ok(None),
-                Some(Component::Here(bytes)) => return checked(digest, bytes).map(Some),
+                Some(Component::Here(bytes)) => return checked(digest, bytes).await.map(Some),
                 Some(Component::There { size_bytes, blob }) => (size_bytes, blob),
             };
             match self.blobs.get(&blob, size_bytes).await {
                 // It may have been moved since its row was read; if the row says the same again, it was not.
                 Err(BlobTrouble::Missing) if gone.as_ref() != Some(&blob) => gone = Some(blob),
-                other => return checked(digest, other?).map(Some),
+                other => return checked(digest, other?).await.map(Some),
             }
         }
         Err(BlobTrouble::Missing.into())
@@ -144,9 +148,14 @@ impl ComponentSource for StoredComponents {
     }
 }
 
-fn checked(wanted: Digest, bytes: Vec<u8>) -> std::result::Result<Vec<u8>, ComponentError> {
-    let found = digest_of(&bytes);
+async fn checked(wanted: Digest, bytes: Vec<u8>) -> std::result::Result<Vec<u8>, ComponentError> {
+    let (found, bytes) = hashed(bytes).await.map_err(ComponentError::Hash)?;
     if found == wanted { Ok(bytes) } else { Err(Tampered { wanted, found }.into()) }
+}
+
+/// SHA-256 of a component, away from the threads that serve others: megabytes take tens of milliseconds.
+pub(crate) async fn hashed<T: AsRef<[u8]> + Send + 'static>(bytes: T) -> std::result::Result<(Digest, T), JoinError> {
+    tokio::task::spawn_blocking(move || (digest_of(bytes.as_ref()), bytes)).await
 }
 
 /// SHA-256 of a component.

@@ -142,6 +142,7 @@ impl From<ComponentError> for RegistryError {
             ComponentError::Tampered(error) => Self::Tampered(error),
             ComponentError::Blob(error) => Self::Blob(error),
             ComponentError::Store(error) => Self::Store(error),
+            ComponentError::Hash(error) => Self::Check(error.into()),
         }
     }
 }

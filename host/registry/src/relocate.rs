@@ -10,7 +10,7 @@ use watcher_domain::ports::{Clock, Ids};
 use watcher_store::plugin::{self, Blob, ComponentRow, Content, Packed};
 
 use crate::blobs::{BlobTrouble, name_of};
-use crate::components::{ComponentError, StoredComponents, digest_of};
+use crate::components::{ComponentError, StoredComponents, hashed};
 
 /// Components whose rows are read together.
 const PAGE: u32 = 100;
@@ -116,6 +116,9 @@ impl StoredComponents {
                         return Err(RelocateError::Component { digest, source: trouble.into() });
                     }
                     Err(ComponentError::Store(error)) => return Err(error.into()),
+                    Err(error @ ComponentError::Hash(_)) => {
+                        return Err(RelocateError::Component { digest, source: error });
+                    }
                     Err(error) => Relocated::Broken(error),
                 };
                 match outcome {
@@ -144,7 +147,8 @@ impl StoredComponents {
             let blob = Blob { place: place.to_owned(), name: name_of(digest, ids.uuid()) };
             self.put(&blob, &bytes, clock.now()).await?;
             let size_bytes = bytes.len() as u64;
-            if digest_of(&self.blobs.get(&blob, size_bytes).await?) != digest {
+            let (found, _) = hashed(self.blobs.get(&blob, size_bytes).await?).await.map_err(ComponentError::Hash)?;
+            if found != digest {
                 self.discard(&Content::Blob { size_bytes, blob }, clock.now()).await;
                 return Err(BlobTrouble::Refused.into());
             }

@@ -12,7 +12,7 @@ use watcher_store::{Stored, Tx};
 use crate::Registry;
 use crate::actor::Actor;
 use crate::check::Checked;
-use crate::components::{digest_of, settle};
+use crate::components::{hashed, settle};
 use crate::error::{RegistryError, Result};
 use crate::quota::ask;
 use crate::signing;
@@ -45,7 +45,8 @@ impl Registry {
     /// before. [`RegistryError::Blob`] if its bytes could not be stored.
     pub async fn upload(&self, actor: &Actor, upload: Upload) -> Result<Release> {
         let project = actor.project.clone().ok_or(RegistryError::NoProject)?;
-        let digest = digest_of(&upload.component);
+        let hashed = hashed(Arc::clone(&upload.component)).await;
+        let (digest, _) = hashed.map_err(|error| RegistryError::Check(error.into()))?;
         let size_bytes = upload.component.len() as u64;
         let signatures = upload.signature.as_deref().map(signing::read).transpose()?.unwrap_or_default();
         self.admit(&project, digest, size_bytes).await?;

@@ -211,6 +211,7 @@ async fn what_is_not_what_was_stored_is_not_handed_out() {
             ComponentError::Blob(trouble) => Some(trouble),
             ComponentError::Tampered(_) => None,
             ComponentError::Store(error) => panic!("{error:?}"),
+            ComponentError::Hash(error) => panic!("{error:?}"),
         };
         damage(&|bytes| bytes[0] ^= 1);
         assert_eq!(trouble(&components).await, None, "{}", store.name);

@@ -333,7 +333,10 @@ pub async fn component(tx: &mut Tx, digest: Digest) -> Result<Option<Component>>
     let row = Place { table: "components", id: 0 };
     if place.is_empty() {
         let size = row.number("size_bytes", size)?;
-        return Ok(Some(Component::Here(zstd::bulk::decompress(&content, size).map_err(Error::Io)?)));
+        // Megabytes take long enough to hold others up.
+        let unpacked = tokio::task::spawn_blocking(move || zstd::bulk::decompress(&content, size)).await;
+        let unpacked = unpacked.unwrap_or_else(|ended| Err(std::io::Error::other(ended)));
+        return Ok(Some(Component::Here(unpacked.map_err(Error::Io)?)));
     }
     Ok(Some(Component::There { size_bytes: row.number("size_bytes", size)?, blob: Blob { place, name } }))
 }
