@@ -247,7 +247,7 @@ async fn a_plugin_that_crashes_or_never_ends_when_it_is_tried_is_refused() {
     let endless = Plugin::new(PluginKind::Planner).build();
     let problems = check(endless).await.problems;
     assert_eq!(codes(&problems), [ProblemCode::TrialLimit]);
-    assert!(problems[0].message.ends_with("the fuel limit of 10000000000 units was reached"), "{problems:?}");
+    assert!(problems[0].message.ends_with("the fuel limit of 4000000000 units was reached"), "{problems:?}");
     // A plan without the actions.
     let garbage = Plugin::new(PluginKind::Planner).returns_nothing("schedule").build();
     assert_eq!(codes(&check(garbage).await.problems), [ProblemCode::TrialOutput]);

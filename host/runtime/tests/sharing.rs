@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::json;
 use support::{Bench, Cloud, Pages, action_call, dummy_parameters, strategy_run};
+use tokio::sync::Notify;
 use watcher_domain::journal::ActionPhase;
 use watcher_domain::limits::Shares;
 use watcher_domain::ports::{
@@ -32,11 +33,30 @@ fn endless(digest: Digest, project: &str) -> StrategyRun {
 }
 
 #[derive(Default)]
-struct Book(Mutex<Vec<CallUsage>>);
+struct Book {
+    calls: Mutex<Vec<CallUsage>>,
+    written: Notify,
+}
+
+impl Book {
+    /// The calls of a project, as soon as there is one.
+    async fn of(&self, project: &str) -> Vec<CallUsage> {
+        let project = account(project).project;
+        loop {
+            let calls = self.calls.lock().unwrap().clone();
+            let own: Vec<_> = calls.into_iter().filter(|call| call.project == project).collect();
+            if !own.is_empty() {
+                return own;
+            }
+            self.written.notified().await;
+        }
+    }
+}
 
 impl Meter for Book {
     fn used(&self, call: CallUsage) {
-        self.0.lock().unwrap().push(call);
+        self.calls.lock().unwrap().push(call);
+        self.written.notify_one();
     }
 }
 
@@ -132,7 +152,7 @@ async fn every_call_is_counted_for_its_project_however_it_ends() {
     let bench = Bench::with(|options| options.meter = Arc::clone(&book) as _);
     let (hostile, dummy) =
         (bench.add("guests/hostile-strategy").await.digest, bench.add("strategies/dummy").await.digest);
-    let nobody = std::mem::take(&mut *book.0.lock().unwrap());
+    let nobody = std::mem::take(&mut *book.calls.lock().unwrap());
     assert!(nobody.iter().all(|call| call.project.is_none()), "looking into a component is nobody's");
     let run = |project: &str| StrategyRun { account: account(project), ..strategy_run(dummy, dummy_parameters()) };
     bench.runtime.run_strategy(run("good")).await.unwrap();
@@ -140,13 +160,14 @@ async fn every_call_is_counted_for_its_project_however_it_ends() {
     bench.runtime.run_strategy(StrategyRun { limits, ..endless(hostile, "endless") }).await.unwrap_err();
     let call = bench.runtime.run_strategy(endless(hostile, "dropped"));
     assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
+    // It ends on its thread, when it gives that back: after whoever stopped waiting has gone on.
+    let dropped = book.of("dropped").await;
+    assert_eq!(dropped.iter().map(|call| call.end).collect::<Vec<_>>(), [CallEnd::Dropped]);
     bench.still_works().await;
-    let calls = book.0.lock().unwrap().clone();
-    let of = |project: &str| calls.iter().filter(|call| call.project == account(project).project).collect::<Vec<_>>();
-    let good = of("good");
+    let good = book.of("good").await;
     assert_eq!(good.iter().map(|call| (call.digest, call.end)).collect::<Vec<_>>(), [(dummy, CallEnd::Returned); 2]);
     assert!(good.iter().all(|call| call.usage.fuel > 0 && call.usage.memory_bytes > 0 && call.requests == 0));
-    let [limited] = of("endless")[..] else { panic!("{calls:?}") };
-    assert_eq!((limited.end, limited.usage.fuel), (CallEnd::Limit, 1_000_000));
-    assert_eq!(of("dropped").iter().map(|call| call.end).collect::<Vec<_>>(), [CallEnd::Dropped]);
+    let limited = book.of("endless").await;
+    let ends: Vec<_> = limited.iter().map(|call| (call.end, call.usage.fuel)).collect();
+    assert_eq!(ends, [(CallEnd::Limit, 1_000_000)]);
 }

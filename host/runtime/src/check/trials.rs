@@ -32,7 +32,7 @@ const SHOWN: usize = 120;
 fn limits() -> Limits {
     Limits {
         memory_bytes: 512 << 20,
-        fuel: 10_000_000_000,
+        fuel: 4_000_000_000,
         deadline_ms: 30_000,
         host_call_fuel: 4 << 20,
         host_calls: 100_000,
