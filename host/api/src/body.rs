@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use watcher_domain::Timestamp;
@@ -54,17 +54,23 @@ impl FromRequest<ApiState> for Body {
     }
 }
 
-/// Reads a body of at most so many bytes.
+/// Reads a body of at most so many bytes, piece by piece into one buffer: no thread is kept for long, whatever its size.
 pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let body = request.into_body();
-    let announced = http_body::Body::size_hint(&body).lower();
-    if announced > limit as u64 {
+    let mut body = request.into_body();
+    // What a client announces takes no memory before it arrives: large buffers are given room page by page.
+    let announced = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(usize::MAX);
+    if announced > limit {
         return Err(ApiError::TooLarge { limit });
     }
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
-        if too_large { ApiError::TooLarge { limit } } else { ApiError::Interrupted }
-    })
+    let mut bytes = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| ApiError::Interrupted)?.into_data() else { continue };
+        if data.len() > limit - bytes.len() {
+            return Err(ApiError::TooLarge { limit });
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.into())
 }
 
 /// The members of a body, taken one by one.

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
-use watcher_registry::Upload;
+use watcher_registry::{RegistryError, Upload};
 
 use crate::body;
 use crate::error::{ApiError, Invalid};
@@ -22,25 +22,28 @@ pub(crate) async fn read(request: Request, options: &ApiOptions) -> Result<Uploa
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = content_type.to_owned();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let limit = options.upload_limit;
-    let arrives = |limit| async move {
-        let read = body::read(request, limit);
-        tokio::time::timeout(options.upload_timeout, read).await.unwrap_or(Err(ApiError::TooSlow))
-    };
-    let upload = match media_type.as_str() {
-        "application/wasm" => Upload { component: component(&arrives(limit).await?), notes: None, signature: None },
+    let boundary = match media_type.as_str() {
+        "application/wasm" => None,
         "multipart/form-data" => {
             let boundary = multipart::boundary(&content_type);
-            let boundary =
-                boundary.ok_or_else(|| Invalid::Multipart("has no boundary in its content type".to_owned()))?;
-            let body = arrives(limit.saturating_add(BESIDE)).await.map_err(|error| match error {
-                ApiError::TooLarge { .. } => ApiError::TooLarge { limit },
-                other => other,
-            })?;
-            from_parts(&body, boundary, limit)?
+            let missing = || Invalid::Multipart("has no boundary in its content type".to_owned());
+            Some(boundary.ok_or_else(missing)?.to_owned())
         }
         _ => return Err(ApiError::MediaType(media_type.chars().take(100).collect())),
     };
+    let limit = options.upload_limit;
+    let read = body::read(request, limit.saturating_add(if boundary.is_some() { BESIDE } else { 0 }));
+    let body = tokio::time::timeout(options.upload_timeout, read).await.unwrap_or(Err(ApiError::TooSlow));
+    let body = body.map_err(|error| match error {
+        ApiError::TooLarge { .. } => ApiError::TooLarge { limit },
+        other => other,
+    })?;
+    // Megabytes are searched and copied: away from the threads that serve others.
+    let taken_apart = tokio::task::spawn_blocking(move || match boundary {
+        None => Ok(Upload { component: component(&body), notes: None, signature: None }),
+        Some(boundary) => from_parts(&body, &boundary, limit),
+    });
+    let upload = taken_apart.await.map_err(|error| ApiError::Registry(RegistryError::Check(error.into())))??;
     if upload.component.is_empty() {
         return Err(Invalid::MissingArgument("component").into());
     }

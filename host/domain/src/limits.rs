@@ -24,7 +24,7 @@ named_enum! {
         HostCalls = "host calls",
         /// Handles that the instance holds.
         Resources = "resource table",
-        /// Bytes of the result; of a strategy also those that it has scoring engines take and give.
+        /// Bytes of the result.
         Output = "output",
         /// Actions in a solution.
         Actions = "actions",
@@ -34,6 +34,8 @@ named_enum! {
         Requests = "outside requests",
         /// Bytes of calls and answers that are kept, so that an action goes on where it was after a crash.
         Journal = "journal",
+        /// Bytes of metrics and scores that a strategy sees, which the recording of its run keeps.
+        Recording = "recording",
         /// Depth of the call stack, in bytes.
         Stack = "stack",
     }
@@ -43,7 +45,13 @@ impl LimitName {
     /// Unit of its value.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Memory | Self::HostCallFuel | Self::Output | Self::Log | Self::Stack | Self::Journal => "bytes",
+            Self::Memory
+            | Self::HostCallFuel
+            | Self::Output
+            | Self::Log
+            | Self::Stack
+            | Self::Journal
+            | Self::Recording => "bytes",
             Self::Fuel => "units",
             Self::Deadline => "ms",
             Self::HostCalls => "calls",
@@ -117,7 +125,7 @@ limits! {
         host_calls = 100_000,
         /// Handles that the instance holds.
         resources = 1000,
-        /// Bytes of the result; of a strategy also, counted apart, those that it has scoring engines take and give, which are recorded.
+        /// Bytes of the result as the host keeps it: its texts, and 32 for each value in parameters of actions.
         output_bytes = 256 << 20,
         /// Actions in a solution.
         actions = 1_000_000,
@@ -127,6 +135,8 @@ limits! {
         requests = 10_000,
         /// Bytes of an action's calls to the outside and their answers, which are kept until the action has ended.
         journal_bytes = 128 << 20,
+        /// Bytes of the metrics and scores that a strategy sees, which the recording of its run keeps: a hundred metrics of a hundred thousand instances.
+        recording_bytes = 128 << 20,
     }
 }
 

@@ -1,11 +1,12 @@
 //! One run of one audit: claim, observe, decide, plan, record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use sha2::Digest as _;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use watcher_bus::{Event, Work};
 use watcher_cluster::ClusterDataModel;
@@ -15,8 +16,8 @@ use watcher_domain::ports::{Fault, GuardError, Scoring};
 use watcher_domain::recording::Recording;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
-    Digest, EfficacyIndicatorId, PlannedAction, PluginKind, ProjectId, RunLimits, SnapshotId, Stamps, Strategy,
-    Timestamp,
+    Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, SnapshotId, SolutionAction,
+    Stamps, Strategy, Timestamp,
 };
 use watcher_store::{
     Lease, Reference, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot,
@@ -50,7 +51,7 @@ struct Observed {
     snapshot_id: SnapshotId,
     model: Arc<ClusterDataModel>,
     /// The model, compressed for storage, with its digest.
-    stored: tokio::task::JoinHandle<Result<(Digest, Vec<u8>), std::io::Error>>,
+    stored: JoinHandle<Result<(Digest, Vec<u8>), std::io::Error>>,
     as_of: Timestamp,
 }
 
@@ -199,10 +200,7 @@ impl Engine {
     async fn observe(&self, audit: &Audit) -> Result<Observed, AuditError> {
         let snapshot = self.collector.collect(&audit.scope).await.map_err(AuditError::Observe)?;
         let scope = audit.scope.clone();
-        let model = tokio::task::spawn_blocking(move || scope.apply(snapshot.model))
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-            .map_err(AuditError::Scope)?;
+        let model = aside(move || scope.apply(snapshot.model)).await.map_err(AuditError::Scope)?;
         let model = Arc::new(model);
         let stored = Arc::clone(&model);
         Ok(Observed {
@@ -234,7 +232,7 @@ impl Engine {
         let decision = decision::decide(self.strategies.as_ref(), &input, Arc::clone(&recorder)).await?;
         let handlers = self.find_handlers(audit, &row.name, &decision).await?;
         let planner = self.find_planner(audit, &input.strategy.strategy()?.planner).await?;
-        let plan = decision::plan(self.planners.as_ref(), &planner, &input, &decision.solution).await?;
+        let plan = decision::plan(self.planners.as_ref(), &planner, &input, &decision.actions).await?;
         Ok(Planned { input, strategy: row, decision, planner, plan, handlers, recorder })
     }
 
@@ -326,20 +324,23 @@ impl Engine {
         strategy: &str,
         decision: &Decision,
     ) -> Result<HashMap<String, Digest>, AuditError> {
+        let actions = Arc::clone(&decision.actions);
+        let action_types = aside(move || {
+            let mut seen = HashSet::new();
+            let first = actions.iter().filter(|action| seen.insert(action.action_type.as_str()));
+            first.map(|action| action.action_type.clone()).collect::<Vec<_>>()
+        });
+        let action_types = action_types.await;
         let mut tx = self.store.read().await?;
-        let mut handlers = HashMap::new();
-        for action in &decision.solution.actions {
-            if handlers.contains_key(&action.action_type) {
-                continue;
-            }
-            let version = plugin::latest(&mut tx, PluginKind::Action, &action.action_type, &visible_to(audit))
-                .await?
-                .ok_or_else(|| AuditError::UnknownActionType {
+        let mut handlers = HashMap::with_capacity(action_types.len());
+        for action_type in action_types {
+            let version = plugin::latest(&mut tx, PluginKind::Action, &action_type, &visible_to(audit)).await?;
+            let version = version.ok_or_else(|| AuditError::UnknownActionType {
                 strategy: strategy.to_owned(),
-                action_type: action.action_type.clone(),
+                action_type: action_type.clone(),
             })?;
             self.let_run(audit, "action handler", &version).await?;
-            handlers.insert(action.action_type.clone(), version.digest);
+            handlers.insert(action_type, version.digest);
         }
         Ok(handlers)
     }
@@ -359,11 +360,7 @@ impl Engine {
     /// Writes plan, actions, indicators, snapshot and recording, and ends the audit: all or nothing.
     async fn record(&self, claimed: &Claimed, observed: Observed, planned: Planned) -> Result<Recommended, AuditError> {
         let audit = &claimed.audit;
-        let (snapshot_digest, snapshot_bytes) = observed
-            .stored
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-            .map_err(watcher_store::Error::Io)?;
+        let (snapshot_digest, snapshot_bytes) = ended(observed.stored.await).map_err(watcher_store::Error::Io)?;
         let now = self.clock.now();
         let state = match (planned.plan.is_empty(), audit.auto_trigger) {
             (true, _) => ActionPlanState::Succeeded,
@@ -371,8 +368,10 @@ impl Engine {
             (false, false) => ActionPlanState::Recommended,
         };
         let plan_id = ActionPlanId(self.ids.uuid());
-        let actions = self.actions(plan_id, &planned, now);
         let indicators = self.indicators(plan_id, &planned.decision);
+        let ids = Arc::clone(&self.ids);
+        let (plan, decided, handlers) = (planned.plan, planned.decision.actions, planned.handlers);
+        let actions = aside(move || actions(plan_id, plan, decided, &handlers, ids.as_ref(), now)).await;
         let mut tx = self.store.begin().await?;
         let snapshot_id =
             snapshot::insert(&mut tx, observed.snapshot_id, snapshot_digest, &snapshot_bytes, now).await?;
@@ -411,7 +410,7 @@ impl Engine {
             time: planned.input.time,
             seen: planned.recorder.take(),
         };
-        recording::insert(&mut tx, audit.id, Some(plan_id), &recorded, now).await?;
+        recording::insert(&mut tx, audit.id, Some(plan_id), recorded, now).await?;
         let ended = match audit.audit_type {
             AuditType::Continuous => {
                 let next = schedule::after_run(audit, now);
@@ -425,29 +424,9 @@ impl Engine {
             return Err(AuditError::Lost);
         }
         tx.commit().await?;
+        // Giving back what a large plan and cluster took is work, too.
+        drop(tokio::task::spawn_blocking(move || drop((actions, planned.input.model, observed.model))));
         Ok(Recommended { plan: plan_id, state, replaced })
-    }
-
-    fn actions(&self, plan_id: ActionPlanId, planned: &Planned, now: Timestamp) -> Vec<Action> {
-        let ids: Vec<ActionId> = planned.plan.iter().map(|_| ActionId(self.ids.uuid())).collect();
-        (0..)
-            .zip(&planned.plan)
-            .filter_map(|(position, place)| {
-                let action = planned.decision.solution.actions.get(place.action as usize)?;
-                Some(Action {
-                    id: ids[position as usize],
-                    action_plan_id: plan_id,
-                    position,
-                    action_type: action.action_type.clone(),
-                    input_parameters: action.input_parameters.clone(),
-                    state: ActionState::Pending,
-                    parents: place.parents.iter().filter_map(|&parent| ids.get(parent as usize).copied()).collect(),
-                    status_message: None,
-                    digest: planned.handlers.get(&action.action_type).copied()?,
-                    stamps: Stamps::new(now),
-                })
-            })
-            .collect()
     }
 
     fn indicators(&self, action_plan_id: ActionPlanId, decision: &Decision) -> Vec<EfficacyIndicator> {
@@ -498,6 +477,47 @@ impl Engine {
     pub(crate) fn audit_event(&self, audit_id: AuditId, old: Option<AuditState>, state: AuditState) {
         self.bus.publish(Event::Audit { audit_id, old, state });
     }
+}
+
+/// Rows of the actions of a plan, in its order.
+fn actions(
+    plan_id: ActionPlanId,
+    plan: Vec<PlannedAction>,
+    decided: Arc<Vec<SolutionAction>>,
+    handlers: &HashMap<String, Digest>,
+    ids: &dyn Ids,
+    now: Timestamp,
+) -> Vec<Action> {
+    let uuids: Vec<ActionId> = plan.iter().map(|_| ActionId(ids.uuid())).collect();
+    let mut decided: Vec<_> = Arc::unwrap_or_clone(decided).into_iter().map(Some).collect();
+    let places = (0..).zip(&uuids).zip(plan);
+    let row = |((position, &id), place): ((u32, &ActionId), PlannedAction)| {
+        // A plan has each action once.
+        let SolutionAction { action_type, input_parameters } = decided.get_mut(place.action as usize)?.take()?;
+        Some(Action {
+            id,
+            action_plan_id: plan_id,
+            position,
+            digest: handlers.get(&action_type).copied()?,
+            action_type,
+            input_parameters,
+            state: ActionState::Pending,
+            parents: place.parents.iter().filter_map(|&parent| uuids.get(parent as usize).copied()).collect(),
+            status_message: None,
+            stamps: Stamps::new(now),
+        })
+    };
+    places.filter_map(row).collect()
+}
+
+/// Does what takes long with a large cluster or plan, away from the threads that serve others.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    ended(tokio::task::spawn_blocking(work).await)
+}
+
+/// What such work gave. Its panic goes on here.
+fn ended<T>(work: Result<T, JoinError>) -> T {
+    work.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
 }
 
 /// What an audit may run: what its project may.

@@ -10,7 +10,7 @@ use watcher_domain::ports::{
     Datasource, PlannerRun, PlannerRunner, Scoring, ScoringEngineVersion, StrategyRun, StrategyRunner,
 };
 use watcher_domain::schema::Schema;
-use watcher_domain::{Account, Digest, Limits, PlannedAction, Solution, Timestamp};
+use watcher_domain::{Account, Digest, Limits, PlannedAction, Solution, SolutionAction, Timestamp};
 
 use crate::error::AuditError;
 use crate::recorder::MemoryRecorder;
@@ -106,8 +106,8 @@ pub struct DecisionInput {
 /// What was decided.
 #[derive(Debug, Clone)]
 pub struct Decision {
-    /// Actions and indicator values.
-    pub solution: Solution,
+    /// Actions in the order of decision.
+    pub actions: Arc<Vec<SolutionAction>>,
     /// Indicators of the goal with their values, in the order of the goal.
     pub indicators: Vec<(IndicatorSpec, f64)>,
     /// Their sums.
@@ -138,7 +138,8 @@ pub async fn decide(
         runner.run_strategy(run).await.map_err(|source| AuditError::Decide { strategy: strategy.clone(), source })?;
     let goal = &input.strategy.strategy()?.goal;
     let indicators = check_efficacy(&strategy, &goal.efficacy_specification, &outcome.solution)?;
-    Ok(Decision { solution: outcome.solution, indicators, global_efficacy: outcome.global_efficacy })
+    let actions = Arc::new(outcome.solution.actions);
+    Ok(Decision { actions, indicators, global_efficacy: outcome.global_efficacy })
 }
 
 fn check_efficacy(
@@ -188,11 +189,11 @@ pub async fn plan(
     runner: &dyn PlannerRunner,
     planner: &Resolved,
     input: &DecisionInput,
-    solution: &Solution,
+    actions: &Arc<Vec<SolutionAction>>,
 ) -> Result<Vec<PlannedAction>, AuditError> {
     let run = PlannerRun {
         digest: planner.digest,
-        actions: Arc::new(solution.actions.clone()),
+        actions: Arc::clone(actions),
         configuration: planner.complete_configuration()?,
         model: Arc::clone(&input.model),
         time: input.time,

@@ -154,11 +154,11 @@ impl Call {
         }
     }
 
-    /// Notes that the recording of the run has to keep so many bytes of the guest's choice.
+    /// Notes that the recording of the run has to keep so many bytes: how often a guest asks, and for how much, is its own choice.
     pub(crate) fn keep(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.kept = self.kept.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if self.kept > self.limits.output_bytes {
-            return Err(self.stop_at(LimitName::Output, self.limits.output_bytes));
+        if self.kept > self.limits.recording_bytes {
+            return Err(self.stop_at(LimitName::Recording, self.limits.recording_bytes));
         }
         Ok(())
     }

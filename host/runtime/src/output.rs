@@ -26,6 +26,14 @@ const PARAMETERS: usize = 7;
 const INDICATORS: usize = 1000;
 /// How deep objects in parameters may go; the reader of JSON stops a little beyond.
 const DEPTH: usize = 64;
+/// Longest parameters of one action as text, so that what they take as values can be counted before there is too much of it.
+const PARAMETERS_BYTES: usize = 1 << 20;
+/// What a value takes besides its text: `[0,0,…]` takes sixteen times as much as it seems to.
+const VALUE_BYTES: usize = size_of::<Value>();
+/// What an action takes besides its texts.
+const ACTION_BYTES: usize = size_of::<SolutionAction>();
+/// What a parent of an action takes where plans are kept: the text of its UUID in a JSON list.
+const PARENT_BYTES: usize = 39;
 
 /// What is wrong with a result.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,6 +93,15 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// How many values there are in one, with itself.
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(values).sum::<usize>(),
+        Value::Object(object) => 1 + object.values().map(values).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
+}
+
 /// A JSON object, read into a map that has room from the start: solutions have tens of thousands of them.
 struct Parameters(Map<String, Value>);
 
@@ -112,8 +129,9 @@ impl<'de> Deserialize<'de> for Parameters {
     }
 }
 
-fn action(index: usize, action: strategy::SolutionAction) -> Result<SolutionAction, Bad> {
+fn action(index: usize, action: strategy::SolutionAction, size: &mut Size) -> Result<SolutionAction, Bad> {
     let strategy::SolutionAction { action_type, resource_id, input_parameters } = action;
+    size.take(ACTION_BYTES + action_type.len() + resource_id.len() + input_parameters.len())?;
     let whose = || format!("action {index} ({})", printable(cut(&action_type, 80)));
     if action_type.is_empty() || action_type.len() > NAME_BYTES {
         return invalid(format!("action {index} has a type of {} bytes", action_type.len()));
@@ -121,10 +139,15 @@ fn action(index: usize, action: strategy::SolutionAction) -> Result<SolutionActi
     if resource_id.len() > NAME_BYTES {
         return invalid(format!("{} has a resource id of {} bytes", whose(), resource_id.len()));
     }
+    if input_parameters.len() > PARAMETERS_BYTES {
+        let length = input_parameters.len();
+        return invalid(format!("the input parameters of {} have {length} bytes; at most {PARAMETERS_BYTES}", whose()));
+    }
     let mut parameters = match serde_json::from_str(&input_parameters) {
         Ok(Parameters(parameters)) => parameters,
         Err(error) => return invalid(format!("the input parameters of {} are not a JSON object: {error}", whose())),
     };
+    size.take(parameters.values().map(values).sum::<usize>() * VALUE_BYTES)?;
     if parameters.contains_key(RESOURCE_ID) {
         return invalid(format!("the input parameters of {} have {RESOURCE_ID}, which the host adds", whose()));
     }
@@ -156,10 +179,10 @@ fn indicators(given: Vec<(String, f64)>) -> Result<Vec<(String, f64)>, Bad> {
     Ok(given)
 }
 
-/// Bytes of text in a solution.
+/// Bytes of a solution, about.
 pub(crate) fn size(given: &strategy::Solution) -> usize {
     let action = |action: &strategy::SolutionAction| {
-        action.action_type.len() + action.resource_id.len() + action.input_parameters.len()
+        ACTION_BYTES + action.action_type.len() + action.resource_id.len() + action.input_parameters.len()
     };
     given.actions.iter().map(action).sum()
 }
@@ -171,15 +194,12 @@ pub(crate) fn solution(given: strategy::Solution, limits: &Limits) -> Result<Sol
         return Err(Bad::Limit(LimitHit { limit: LimitName::Actions, value: limits.actions }));
     }
     let mut size = Size::new(limits);
-    for action in &given.actions {
-        size.take(action.action_type.len() + action.resource_id.len() + action.input_parameters.len())?;
-    }
     for (name, _) in &given.efficacy_indicators {
         size.take(name.len() + size_of::<f64>())?;
     }
     let efficacy_indicators = indicators(given.efficacy_indicators)?;
     let actions = given.actions.into_iter().enumerate();
-    let actions = actions.map(|(index, given)| action(index, given)).collect::<Result<Vec<_>, _>>()?;
+    let actions = actions.map(|(index, given)| action(index, given, &mut size)).collect::<Result<Vec<_>, _>>()?;
     Ok(Solution { actions, efficacy_indicators }.without_repetitions())
 }
 
@@ -212,6 +232,11 @@ pub(crate) fn global_efficacy(
     Ok(sums)
 }
 
+/// Bytes of a plan, about.
+pub(crate) fn plan_size(given: &[planner::PlannedAction]) -> usize {
+    given.iter().map(|planned| size_of::<PlannedAction>() + size_of::<u32>() * planned.parents.len()).sum()
+}
+
 /// A plan of `actions` actions: every one once, parents first, no parent twice.
 pub(crate) fn plan(
     given: Vec<planner::PlannedAction>,
@@ -221,7 +246,7 @@ pub(crate) fn plan(
     let mut size = Size::new(limits);
     let mut plan = Vec::with_capacity(given.len());
     for mut planned in given {
-        size.take(size_of::<u32>() * (1 + planned.parents.len()))?;
+        size.take(size_of::<PlannedAction>() + PARENT_BYTES * planned.parents.len())?;
         let sorted = planned.parents.is_sorted_by(|one, next| one < next);
         if !sorted {
             let mut seen = std::collections::HashSet::new();
@@ -315,6 +340,18 @@ mod tests {
     }
 
     #[test]
+    fn what_parameters_take_as_values_is_bounded_too() {
+        let zeroes = |count: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(count - 1));
+        let hit = Bad::Limit(LimitHit { limit: LimitName::Output, value: 10_000 });
+        let limits = Limits { output_bytes: 10_000, ..Limits::default() };
+        assert_eq!(solution(given("u1", &zeroes(1000)), &limits), Err(hit));
+        solution(given("u1", &zeroes(10)), &limits).unwrap();
+        let refused = solution(given("u1", &zeroes(1 << 20)), &Limits::default());
+        let told = "the input parameters of action 0 (migrate) have 2097158 bytes; at most 1048576";
+        assert_eq!(refused, Err(Bad::Invalid(told.to_owned())));
+    }
+
+    #[test]
     fn indicators_are_finite_and_given_once() {
         let check = |values: &[(&str, f64)]| {
             let values = values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
@@ -345,6 +382,9 @@ mod tests {
         let place = |action, parents: &[u32]| planner::PlannedAction { action, parents: parents.to_vec() };
         let planned = plan(vec![place(1, &[]), place(0, &[0, 0])], 2, &Limits::default()).unwrap();
         assert_eq!(planned[1].parents, [0]);
+        let limits = Limits { output_bytes: 1000, ..Limits::default() };
+        let hit = Bad::Limit(LimitHit { limit: LimitName::Output, value: 1000 });
+        assert_eq!(plan(vec![place(1, &[]), place(0, &[0; 100])], 2, &limits), Err(hit), "each is kept as a UUID");
         let circle = plan(vec![place(0, &[1]), place(1, &[0])], 2, &Limits::default());
         assert!(matches!(circle, Err(Bad::Invalid(reason)) if reason.contains("parent 1, which does not come before")));
     }

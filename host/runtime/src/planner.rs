@@ -61,8 +61,7 @@ impl Runtime {
             })
             .await?;
         let planned = declared(planned)?;
-        let parents: usize = planned.iter().map(|planned| planned.parents.len()).sum();
-        match aside(parents * size_of::<u32>(), move || output::plan(planned, count, &limits)).await? {
+        match aside(output::plan_size(&planned), move || output::plan(planned, count, &limits)).await? {
             Ok(plan) => Ok(plan),
             Err(bad) => Err(self.refused(loaded, bad).await),
         }

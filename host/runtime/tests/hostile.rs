@@ -136,6 +136,22 @@ async fn questions_about_metrics_are_bounded() {
 }
 
 #[tokio::test]
+async fn what_a_recording_has_to_keep_is_bounded() {
+    for behaviour in ["flood-metrics", "flood-metric-names"] {
+        let bench = Bench::new();
+        let digest = bench.add("guests/hostile-strategy").await.digest;
+        let mut run = strategy_run(digest, json!({"behaviour": behaviour, "amount": 1000}));
+        run.limits.recording_bytes = 1 << 20;
+        let recorder = Arc::new(Memory::default());
+        run.recorder = Arc::clone(&recorder) as _;
+        let error = bench.runtime.run_strategy(run).await.unwrap_err().to_string();
+        assert_eq!(error, "plugin hostile: the recording limit of 1048576 bytes was reached", "{behaviour}");
+        let kept = serde_json::to_vec(&*recorder.0.lock().unwrap()).unwrap().len();
+        assert!((100 << 10..=1 << 20).contains(&kept), "{behaviour}: {kept}");
+    }
+}
+
+#[tokio::test]
 async fn nonsense_is_answered_with_a_code_and_only_real_questions_are_recorded() {
     let bench = Bench::new();
     let digest = bench.add("guests/hostile-strategy").await.digest;

@@ -154,7 +154,7 @@ async fn questions_are_counted_and_what_they_carry_is_bounded() {
         }
     };
     assert_eq!(flood(json!([[1]]), |limits| limits.requests = 5).await, hit(LimitName::Requests, 5));
-    assert_eq!(flood(json!([[1]]), |limits| limits.output_bytes = 500).await, hit(LimitName::Output, 500));
+    assert_eq!(flood(json!([[1]]), |limits| limits.recording_bytes = 500).await, hit(LimitName::Recording, 500));
     let long = json!(["x".repeat(2000)]);
     assert_eq!(flood(long, |limits| limits.host_call_fuel = 1000).await, hit(LimitName::HostCallFuel, 1000));
 }

@@ -228,12 +228,12 @@ impl Bench {
             .planner
             .or_else(|| self.library.find(PluginKind::Planner, name))
             .ok_or_else(|| AuditError::NoPlugin { kind: "planner", name: name.clone() })?;
-        let plan = decision::plan(self.runtime.as_ref(), &self.resolve(planner), &input, &decided.solution).await?;
+        let plan = decision::plan(self.runtime.as_ref(), &self.resolve(planner), &input, &decided.actions).await?;
         watch.lap(report, "plan");
         let state = if plan.is_empty() { "SUCCEEDED" } else { "RECOMMENDED" };
         report.plan_state = Some(state.to_owned());
         for place in &plan {
-            let action = &decided.solution.actions[place.action as usize];
+            let action = &decided.actions[place.action as usize];
             report.actions.push(ActionReport {
                 action_type: action.action_type.clone(),
                 input_parameters: action.input_parameters.clone(),

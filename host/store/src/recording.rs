@@ -36,6 +36,10 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>> {
     Ok(json)
 }
 
+fn pack(recording: &Recording) -> Result<Vec<u8>> {
+    zstd::bulk::compress(&serde_json::to_vec(recording)?, 1).map_err(Error::Io)
+}
+
 /// Keeps the recording of a run. It belongs to the project of the audit.
 ///
 /// # Errors
@@ -44,14 +48,17 @@ pub async fn insert(
     tx: &mut Tx,
     audit: AuditId,
     action_plan: Option<ActionPlanId>,
-    recording: &Recording,
+    recording: Recording,
     now: Timestamp,
 ) -> Result<()> {
-    let content = zstd::bulk::compress(&serde_json::to_vec(recording)?, 1).map_err(Error::Io)?;
+    let snapshot = recording.snapshot_id;
+    // What a strategy saw of a large cluster takes long enough to hold others up.
+    let packed = tokio::task::spawn_blocking(move || pack(&recording)).await;
+    let content = packed.unwrap_or_else(|ended| Err(Error::Io(std::io::Error::other(ended))))?;
     let sql = "INSERT INTO recordings (project_id, audit_id, action_plan_id, snapshot_id, content, created_at) \
                VALUES ((SELECT project_id FROM audits WHERE uuid = $1), $1, $2, $3, $4, $5)";
     let plan = action_plan.map(|plan| plan.0);
-    execute!(tx, sql, audit.0, plan, recording.snapshot_id.0, content.as_slice(), now)?;
+    execute!(tx, sql, audit.0, plan, snapshot.0, content.as_slice(), now)?;
     Ok(())
 }
 

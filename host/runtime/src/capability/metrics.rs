@@ -17,6 +17,9 @@ const NAME_BYTES: usize = 255;
 
 /// Bytes of one sample.
 const SAMPLE_BYTES: usize = size_of::<u32>() + size_of::<f64>();
+/// Bytes that a question takes in a recording besides its texts and samples, and each name in a list of them.
+const QUESTION_BYTES: usize = size_of::<Seen>();
+const NAME_COSTS: usize = size_of::<String>() + size_of::<bool>();
 
 fn query(
     metric: String,
@@ -72,19 +75,23 @@ impl Host for Call {
             let message = format!("no datasource has the metric {}", query.metric);
             Err(Failure::new(Blame::Service, "metric-not-available", message))
         };
-        let result = match &answer {
-            Ok(samples) => Ok(Samples { rows: samples.rows.clone(), values: samples.values.clone() }),
-            Err(failure) => Err(lower(failure.clone())),
+        let (result, bytes) = match &answer {
+            Ok(samples) => {
+                let bytes = samples.rows.len() * SAMPLE_BYTES;
+                (Ok(Samples { rows: samples.rows.clone(), values: samples.values.clone() }), bytes)
+            }
+            Err(failure) => (Err(lower(failure.clone())), failure.code.len() + failure.message.len()),
         };
-        if let Ok(samples) = &result {
-            self.moved(samples.rows.len() * SAMPLE_BYTES);
-        }
+        self.moved(bytes);
+        self.keep(QUESTION_BYTES + query.metric.len() + bytes)?;
         recorder.record(Seen::Statistic { query, answer });
         Ok(result)
     }
 
     async fn available(&mut self, metrics: Vec<String>) -> wasmtime::Result<Vec<bool>> {
-        self.enter(metrics.iter().map(String::len).sum()).await?;
+        let bytes = metrics.iter().map(String::len).sum();
+        self.enter(bytes).await?;
+        self.keep(QUESTION_BYTES + bytes + metrics.len() * NAME_COSTS)?;
         let Some(source) = self.sources() else { return Ok(vec![false; metrics.len()]) };
         let answer: Vec<bool> = metrics.iter().map(|metric| source.datasource.has(metric)).collect();
         source.recorder.record(Seen::Available { metrics, answer: answer.clone() });

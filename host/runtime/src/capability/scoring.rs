@@ -92,7 +92,7 @@ impl Host for Call {
         let Some(Sources { scoring, recorder, .. }) = self.sources() else { return Ok("[]".to_owned()) };
         let answer = list(scoring.as_ref());
         recorder.record(Seen::ScoringEngines { answer: answer.clone() });
-        self.keep(answer.len())?;
+        self.keep(size_of::<Seen>() + answer.len())?;
         Ok(answer)
     }
 
@@ -110,7 +110,7 @@ impl Host for Call {
             debug_assert_eq!(hit.limit, LimitName::Requests);
             return Err(self.end(Stop::Limit(hit)));
         }
-        self.keep(engine.len() + given)?;
+        self.keep(size_of::<Seen>() + engine.len() + given)?;
         let mut digest = None;
         let answer = match find(sources.scoring.as_ref(), &engine).and_then(|found| check(&features).map(|()| found)) {
             Ok((scoring, version)) => {

@@ -251,7 +251,10 @@ pub(crate) const LIMITS: &[(&str, &str)] = &[
     ("host_call_fuel", "Bytes passed from plugin to host in one call of an import."),
     ("host_calls", "Calls of imports."),
     ("resources", "Handles that the instance holds."),
-    ("output_bytes", "Bytes of the result."),
+    (
+        "output_bytes",
+        "Bytes of the result as the host keeps it: its texts, and 32 for each value in parameters of actions.",
+    ),
     ("actions", "Actions in a solution."),
     ("log_bytes", "Bytes written to the log."),
     ("requests", "Requests to the cloud."),
@@ -259,6 +262,7 @@ pub(crate) const LIMITS: &[(&str, &str)] = &[
         "journal_bytes",
         "Bytes of an action's calls to the outside and their answers, which are kept for when it has to go on after a crash.",
     ),
+    ("recording_bytes", "Bytes of the metrics and scores that a strategy sees, which the recording of its run keeps."),
 ];
 
 section! {

@@ -67,6 +67,7 @@ impl Strategy for Hostile {
                 }
                 Ok(Solution::default())
             }
+            "flood-actions" => Ok(waste::flood_actions(amount)),
             "log-one-message" => {
                 host.log(LogLevel::Info, &"x".repeat(amount as usize), &[]);
                 Ok(Solution::default())
@@ -75,6 +76,12 @@ impl Strategy for Hostile {
                 host.now_us();
             },
             "flood-metrics" => probe::flood_metrics(host),
+            "flood-metric-names" => {
+                let name = "x".repeat(amount as usize);
+                loop {
+                    host.available(&[&name, &name]);
+                }
+            }
             "ask-nonsense" => Ok(probe::ask_nonsense(host)),
             "ask-scoring-engine" => probe::ask_scoring_engine(host, &engine, &features),
             "flood-scoring-engine" => loop {

@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use watcher_sdk::{Failure, Solution};
+use watcher_sdk::{Failure, NewAction, Solution};
 
 type Outcome = Result<Solution, Failure>;
 
@@ -23,6 +23,15 @@ pub(crate) fn allocate() -> Outcome {
         taken.push(vec![1; 1 << 20]);
         black_box(&taken);
     }
+}
+
+/// Recommends many actions.
+pub(crate) fn flood_actions(count: u32) -> Solution {
+    let mut solution = Solution::default();
+    for number in 0..count {
+        solution.add(NewAction::new("nop").parameter("message", number.to_string()));
+    }
+    solution
 }
 
 /// Takes more in one piece than any limit allows.

@@ -47,7 +47,14 @@ impl Connection {
 
     /// Sends a request of [`request`] and reads its answer.
     pub(crate) async fn send(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
-        self.stream.write_all(request).await?;
+        self.send_parts(&[request]).await
+    }
+
+    /// Sends a request that stands in several places and reads its answer.
+    pub(crate) async fn send_parts(&mut self, parts: &[&[u8]]) -> anyhow::Result<Answer<'_>> {
+        for part in parts {
+            self.stream.write_all(part).await?;
+        }
         self.buffer.clear();
         let (head, length) = loop {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the connection was closed");

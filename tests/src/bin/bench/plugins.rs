@@ -49,12 +49,18 @@ fn section(bytes: &mut Vec<u8>, id: u8, content: &[u8]) {
 /// The same component under another digest.
 pub(crate) fn variant(component: &[u8], number: usize) -> Arc<[u8]> {
     let mut bytes = component.to_vec();
-    let text = number.to_string();
+    bytes.extend(mark(number));
+    bytes.into()
+}
+
+/// What makes a component another one when it stands at its end.
+pub(crate) fn mark(number: usize) -> Vec<u8> {
     let mut content = vec![7];
     content.extend(b"variant");
-    content.extend(text.as_bytes());
+    content.extend(number.to_string().as_bytes());
+    let mut bytes = Vec::new();
     section(&mut bytes, 0, &content);
-    bytes.into()
+    bytes
 }
 
 /// The component with its own code once more and again, until it is large: what compiles is then as large as it looks.

@@ -1,17 +1,19 @@
 //! How long audits of one project take while another does its worst, beside what they take when nothing else happens.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 use watcher_server::library::{plugins_dir, read_component};
 
 use crate::client::{Client, Service, database, simulator};
 use crate::http::Connection;
 use crate::measure::Table;
-use crate::plugins::{enlarged, variant};
+use crate::plugins::{enlarged, mark};
 
 /// What members need to run what they upload.
 const POLICY: &str = r#"
@@ -41,6 +43,7 @@ fn disturbances() -> Vec<(&'static str, Option<Value>)> {
         ("floods the log", audit("flood-log", 1_000_000)),
         ("calls the host for ever", audit("flood-calls", 0)),
         ("asks for metrics for ever", audit("flood-metrics", 0)),
+        ("recommends 200 000 actions, again and again", audit("flood-actions", 200_000)),
         ("uploads what takes long to compile", None),
     ]
 }
@@ -62,43 +65,19 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
     let hostile = Client::log_in(&simulator, &service.address, ("alice", "alice-password", "alpha")).await?;
     let plugins = plugins_dir(&watcher_server::config::Config::default().plugins)?;
     let component = read_component(&plugins.join("guests/hostile-strategy.wasm"))?;
-    let status = upload(&hostile, &component).await?;
+    let status = upload(&hostile, &[&component]).await?;
     ensure!(status == 201, "the hostile strategy was answered {status}");
-    let bomb = enlarged(&component, BOMB);
+    let bomb = enlarged(&component, BOMB).into();
 
     let audits = if quick { 20 } else { 300 };
     measure(&mut good, audits / 4).await?;
     for (what, parameters) in disturbances() {
         let undisturbed = measure(&mut good, audits).await?;
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let count = if parameters.is_some() { AT_ONCE } else { UPLOADS };
-        let tasks: Vec<_> = (0..count)
-            .map(|number| {
-                let (address, token) = (hostile.address.clone(), hostile.token.clone());
-                let (stop, done, parameters, bomb) =
-                    (Arc::clone(&stop), Arc::clone(&done), parameters.clone(), bomb.clone());
-                tokio::spawn(async move {
-                    let mut client = Client::with_token(&address, &token).await?;
-                    let mut round = number;
-                    while !stop.load(Ordering::Relaxed) {
-                        match &parameters {
-                            Some(parameters) => disturb(&mut client, parameters, &stop).await?,
-                            None => drop(upload(&client, &variant(&bomb, round)).await?),
-                        }
-                        done.fetch_add(1, Ordering::Relaxed);
-                        round += UPLOADS;
-                    }
-                    anyhow::Ok(())
-                })
-            })
-            .collect();
+        let disturbance = Disturbance::start(&hostile, parameters, &bomb)?;
         tokio::time::sleep(HEAD_START).await;
         let disturbed = measure(&mut good, audits).await?;
-        stop.store(true, Ordering::Relaxed);
-        for task in tasks {
-            task.await??;
-        }
-        eprintln!("  ({} audits or uploads of the other project ended)", done.load(Ordering::Relaxed));
+        let done = disturbance.end()?;
+        eprintln!("  ({done} audits or uploads of the other project ended)");
         let row = |share: &str| format!("tenants: B's audit of `dummy`, {share}, while A {what} : undisturbed");
         table.ratio(&row("median"), at(&disturbed, 50), at(&undisturbed, 50), "");
         table.ratio(&row("p99"), at(&disturbed, 99), at(&undisturbed, 99), "≤ 2");
@@ -106,6 +85,58 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
     service.stop();
     simulator.shutdown().await;
     Ok(())
+}
+
+/// The hostile project's clients, on a thread of their own as they would be on a machine of their own: nothing of B's waits within the benchmark for what they
+/// send.
+struct Disturbance {
+    stop: Arc<AtomicBool>,
+    clients: JoinHandle<anyhow::Result<u64>>,
+}
+
+impl Disturbance {
+    /// Lets them audit with these parameters; without any, upload.
+    fn start(hostile: &Client, parameters: Option<Value>, bomb: &Arc<[u8]>) -> anyhow::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (address, token) = (hostile.address.clone(), hostile.token.clone());
+        let (bomb, stopped) = (Arc::clone(bomb), Arc::clone(&stop));
+        let work = move || runtime.block_on(clients(&address, &token, parameters.as_ref(), &bomb, &stopped));
+        Ok(Self { stop, clients: std::thread::spawn(work) })
+    }
+
+    /// Ends it; how many audits or uploads had ended.
+    fn end(self) -> anyhow::Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients.join().map_err(|_| anyhow!("the clients of the hostile project panicked"))?
+    }
+}
+
+/// Audits with these parameters, or uploads without, until it is told to stop; how many ended.
+async fn clients(
+    address: &str,
+    token: &str,
+    parameters: Option<&Value>,
+    bomb: &[u8],
+    stopped: &AtomicBool,
+) -> anyhow::Result<u64> {
+    let done = Cell::new(0);
+    let count = if parameters.is_some() { AT_ONCE } else { UPLOADS };
+    let clients = (0..count).map(async |number| {
+        let mut client = Client::with_token(address, token).await?;
+        let mut round = number;
+        while !stopped.load(Ordering::Relaxed) {
+            match parameters {
+                Some(parameters) => disturb(&mut client, parameters, stopped).await?,
+                None => drop(upload(&client, &[bomb, &mark(round)]).await?),
+            }
+            done.set(done.get() + 1);
+            round += UPLOADS;
+        }
+        anyhow::Ok(())
+    });
+    futures::future::try_join_all(clients).await?;
+    Ok(done.get())
 }
 
 /// Times of so many audits, one after the other, in order.
@@ -140,17 +171,16 @@ async fn disturb(client: &mut Client, parameters: &Value, stop: &AtomicBool) -> 
     Ok(())
 }
 
-/// Uploads a component; the status of the answer.
-async fn upload(client: &Client, component: &[u8]) -> anyhow::Result<u16> {
+/// Uploads a component that stands in several places; the status of the answer.
+async fn upload(client: &Client, component: &[&[u8]]) -> anyhow::Result<u16> {
     let mut connection = Connection::open(&client.address).await?;
-    let mut request = format!(
+    let head = format!(
         "POST /v1/plugins HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: {}\r\nOpenStack-API-Version: infra-optim 1.5\r\n\
          Content-Type: application/wasm\r\nContent-Length: {}\r\n\r\n",
         client.address,
         client.token,
-        component.len()
-    )
-    .into_bytes();
-    request.extend(component);
-    Ok(connection.send(&request).await.context("upload")?.status)
+        component.iter().map(|part| part.len()).sum::<usize>()
+    );
+    let parts: Vec<&[u8]> = std::iter::once(head.as_bytes()).chain(component.iter().copied()).collect();
+    Ok(connection.send_parts(&parts).await.context("upload")?.status)
 }

@@ -65,7 +65,7 @@ call_limits! {
     host_calls,
     /// Handles that the instance holds.
     resources,
-    /// Bytes of the result.
+    /// Bytes of the result as the host keeps it: its texts, and 32 for each value in parameters of actions.
     output_bytes,
     /// Actions in a solution.
     actions,
@@ -75,6 +75,8 @@ call_limits! {
     requests,
     /// Bytes of an action's calls to the outside and their answers, which are kept for when it has to go on after a crash.
     journal_bytes,
+    /// Bytes of the metrics and scores that a strategy sees, which the recording of its run keeps.
+    recording_bytes,
 }
 
 /// How much a project may keep and its runs may use, and what it keeps.
