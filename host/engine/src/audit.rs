@@ -373,8 +373,15 @@ impl Engine {
         let (plan, decided, handlers) = (planned.plan, planned.decision.actions, planned.handlers);
         let actions = aside(move || actions(plan_id, plan, decided, &handlers, ids.as_ref(), now)).await;
         let mut tx = self.store.begin().await?;
-        let snapshot_id =
-            snapshot::insert(&mut tx, observed.snapshot_id, snapshot_digest, &snapshot_bytes, now).await?;
+        let snapshot_id = if let Some(kept) = snapshot::find(&mut tx, snapshot_digest).await? {
+            kept
+        } else {
+            // By itself: another project's audit that looked at the same cluster does not wait until this plan is written.
+            let kept = snapshot::insert(&mut tx, observed.snapshot_id, snapshot_digest, &snapshot_bytes, now).await?;
+            tx.commit().await?;
+            tx = self.store.begin().await?;
+            kept
+        };
         let plan = ActionPlan {
             id: plan_id,
             project_id: audit.project_id.clone(),

@@ -9,13 +9,21 @@ use crate::value::Place;
 
 /// Keeps a snapshot, unless one with this digest is kept already; the id under which it is kept.
 ///
-/// `content` is compressed by zstd; the digest is that of what was compressed.
+/// `content` is compressed by zstd; the digest is that of what was compressed. Audits of all projects look at the same cluster, and who keeps a snapshot that
+/// another transaction is keeping waits for its end: a transaction that does this should do nothing else.
 pub async fn insert(tx: &mut Tx, id: SnapshotId, digest: Digest, content: &[u8], now: Timestamp) -> Result<SnapshotId> {
-    // The row is touched even if it is there, so that it is returned, and stays until this transaction ends.
     let sql = "INSERT INTO snapshots (uuid, digest, content, created_at) VALUES ($1, $2, $3, $4) \
-               ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING uuid";
-    let kept = scalar!(tx, Uuid, sql, id.0, digest.0.as_slice(), content, now)?;
-    Ok(SnapshotId(kept.unwrap_or(id.0)))
+               ON CONFLICT (digest) DO NOTHING RETURNING uuid";
+    if let Some(kept) = scalar!(tx, Uuid, sql, id.0, digest.0.as_slice(), content, now)? {
+        return Ok(SnapshotId(kept));
+    }
+    Ok(find(tx, digest).await?.unwrap_or(id))
+}
+
+/// The id under which the snapshot with this digest is kept.
+pub async fn find(tx: &mut Tx, digest: Digest) -> Result<Option<SnapshotId>> {
+    let sql = "SELECT uuid FROM snapshots WHERE digest = $1";
+    Ok(scalar!(tx, Uuid, sql, digest.0.as_slice())?.map(SnapshotId))
 }
 
 /// The digest and the compressed content of a snapshot.
