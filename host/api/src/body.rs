@@ -1,5 +1,7 @@
 //! Request bodies: read within limits, then taken apart field by field as the original does, so that its sentences come out.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -71,6 +73,18 @@ pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiErr
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.into())
+}
+
+/// Reads a body of at most so many bytes, so many of them per second, and keeps nothing of it.
+pub(crate) async fn forget(request: Request, limit: usize, pace: u32) {
+    let mut body = request.into_body();
+    let mut left = limit;
+    while let Some(Ok(frame)) = body.frame().await {
+        let count = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(count) else { return };
+        left = rest;
+        tokio::time::sleep(Duration::from_secs(1) / pace * u32::try_from(count).unwrap_or(u32::MAX)).await;
+    }
 }
 
 /// The members of a body, taken one by one.

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, EXPECT};
 use watcher_registry::{RegistryError, Upload};
 
 use crate::body;
@@ -16,6 +16,8 @@ const BESIDE: usize = 128 << 10;
 const LONGEST_NOTES: usize = 64 << 10;
 /// Most bytes of a signature.
 const LONGEST_SIGNATURE: usize = 16 << 10;
+/// Bytes per second that are taken of an upload that is refused anyway.
+const PACE: u32 = 16 << 20;
 
 /// Reads an upload within its bounds of size and time.
 pub(crate) async fn read(request: Request, options: &ApiOptions) -> Result<Upload, ApiError> {
@@ -48,6 +50,16 @@ pub(crate) async fn read(request: Request, options: &ApiOptions) -> Result<Uploa
         return Err(Invalid::MissingArgument("component").into());
     }
     Ok(upload)
+}
+
+/// Lets an upload arrive that is refused whatever it is: a client that is cut off while it sends may never see why. One that waits to be told to send
+/// (`Expect: 100-continue`) is told at once.
+pub(crate) async fn forget(request: Request, options: &ApiOptions) {
+    if !request.headers().contains_key(EXPECT) {
+        let limit = options.upload_limit.saturating_add(BESIDE);
+        // Who takes longer is cut off.
+        let _ = tokio::time::timeout(options.upload_timeout, body::forget(request, limit, PACE)).await;
+    }
 }
 
 fn component(bytes: &Bytes) -> std::sync::Arc<[u8]> {

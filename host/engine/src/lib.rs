@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 use watcher_bus::Bus;
 use watcher_domain::ports::{
@@ -104,6 +105,8 @@ pub struct Engine {
     pub options: EngineOptions,
     /// Identity of this worker in leases.
     pub worker: Uuid,
+    /// A place for the one large plan that is written at a time.
+    pub large_plans: Semaphore,
     /// When this worker began: runs of CONTINUOUS audits that were due before were missed.
     pub started_at: Timestamp,
 }

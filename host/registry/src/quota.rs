@@ -110,15 +110,26 @@ impl Registry {
         Ok(standing)
     }
 
+    /// Whether a project may begin another upload now: asked before its bytes are read, so that whoever uploads too often costs little.
+    ///
+    /// # Errors
+    /// [`RegistryError::TooManyUploads`] if not.
+    pub async fn may_upload(&self, project: &ProjectId) -> Result<()> {
+        refuse_too_many(&self.standing(project).await?)
+    }
+
     /// Counts an upload that begins now, unless there were too many.
     pub(crate) async fn count_upload(&self, tx: &mut Tx, project: &ProjectId, now: Timestamp) -> Result<Standing> {
         let standing = self.standing_in(tx, project, now).await?;
-        if standing.uploads >= standing.limits.uploads_per_hour {
-            return Err(RegistryError::TooManyUploads { limit: standing.limits.uploads_per_hour });
-        }
+        refuse_too_many(&standing)?;
         plugin::begin_upload(tx, project, now - HOUR, now).await?;
         Ok(standing)
     }
+}
+
+fn refuse_too_many(standing: &Standing) -> Result<()> {
+    let limit = standing.limits.uploads_per_hour;
+    if standing.uploads >= limit { Err(RegistryError::TooManyUploads { limit }) } else { Ok(()) }
 }
 
 /// Refuses what would be more than a project may have.

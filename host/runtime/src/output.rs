@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(solution(given("u1", &zeroes(1000)), &limits), Err(hit));
         solution(given("u1", &zeroes(10)), &limits).unwrap();
         let refused = solution(given("u1", &zeroes(1 << 20)), &Limits::default());
-        let told = "the input parameters of action 0 (migrate) have 2097158 bytes; at most 1048576";
+        let told = "the input parameters of action 0 (migrate) have 2097159 bytes; at most 1048576";
         assert_eq!(refused, Err(Bad::Invalid(told.to_owned())));
     }
 

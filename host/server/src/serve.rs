@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use watcher_api::{ApiOptions, ApiState, ConnectionLimits, CorsOptions, Policy};
@@ -130,6 +131,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             configuration: configuration.clone(),
         },
         worker,
+        large_plans: Semaphore::new(1),
         started_at: clock.now(),
     };
     let applier = Applier {

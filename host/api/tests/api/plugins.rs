@@ -1,6 +1,14 @@
 //! Plugins through the API, as two projects and an administrator see them.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::Request;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use watcher_api::{ApiOptions, Authentication, Override, RuleSet, Wanted};
 use watcher_bus::{Control, Received, Role};
 use watcher_store::testing::backends;
@@ -24,7 +32,7 @@ impl Service {
         let mut services = Vec::new();
         for backend in backends().await {
             let uri = "http://keystone.example:5000".to_owned();
-            let authentication = Authentication::Keystone { tokens: std::sync::Arc::new(Tokens), uri };
+            let authentication = Authentication::Keystone { tokens: Arc::new(Tokens), uri };
             let service = Self::on(watcher_store::Store::clone(&backend), authentication, ApiOptions::default());
             service.let_members();
             service.add_two_goals().await;
@@ -209,6 +217,29 @@ async fn what_cannot_be_a_plugin_is_refused_with_everything_that_is_wrong() {
     service.ok("admin", "PUT", "/v1/plugin_quotas/a", quota).await;
     let answer = service.upload_as("member-a", &strategy("other", "1.0.0", "g")).await;
     assert_eq!((answer.status.as_u16(), answer.fault().contains("4 uploads per hour")), (429, true), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn an_upload_too_many_is_let_in_and_forgotten_unless_its_sender_waits_to_be_told() {
+    const PIECES: usize = 64;
+    let service = Service::with_tokens().await;
+    service.ok("admin", "PUT", "/v1/plugin_quotas/a", Some(json!({"limits": {"uploads_per_hour": 0}}))).await;
+    for (expects, read) in [(false, PIECES), (true, 0)] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&sent);
+        let pieces = futures::stream::iter(0..PIECES).map(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>([0_u8; 1024].to_vec())
+        });
+        let mut request = Request::post("/v1/plugins").header("x-auth-token", "member-a");
+        request = request.header("content-type", "application/wasm").header("content-length", PIECES * 1024);
+        if expects {
+            request = request.header("expect", "100-continue");
+        }
+        let request = request.body(Body::from_stream(pieces)).unwrap();
+        let answer = service.router.clone().oneshot(request).await.unwrap();
+        assert_eq!((answer.status().as_u16(), sent.load(Ordering::Relaxed)), (429, read));
+    }
 }
 
 #[tokio::test]

@@ -396,6 +396,7 @@ fn engine(store: &Store, bus: &Bus, clock: &Arc<MockClock>, ids: &Arc<CountingId
         datasource: nothing,
         options: EngineOptions { hostname: "host".to_owned(), ..EngineOptions::default() },
         worker,
+        large_plans: tokio::sync::Semaphore::new(1),
         started_at: clock.now(),
     }
 }

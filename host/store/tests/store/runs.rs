@@ -6,10 +6,10 @@ use watcher_domain::cloud::{CloudRequest, CloudResponse, Method};
 use watcher_domain::journal::{ActionPhase, JournalAnswer, JournalCall};
 use watcher_domain::metric::{Aggregate, ResourceKind, Samples, StatisticQuery};
 use watcher_domain::recording::{Recording, Seen};
-use watcher_domain::{ActionPlanState, Blame, Failure, SnapshotId};
+use watcher_domain::{ActionPlan, ActionPlanState, Blame, Failure, SnapshotId};
 use watcher_store::journal::Entry;
 use watcher_store::testing::backends;
-use watcher_store::{Error, Lease, action_plan, journal, recording, snapshot};
+use watcher_store::{Error, Lease, Tx, action_plan, journal, recording, snapshot};
 
 use crate::fixtures::{Fixtures, awkward, digest};
 
@@ -24,6 +24,34 @@ async fn a_snapshot_is_kept_once() {
         assert_eq!(snapshot::insert(&mut tx, second, digest(2), b"other", make.now()).await.unwrap(), second);
         assert_eq!(snapshot::get(&mut tx, first).await.unwrap(), Some((digest(1), b"cluster".to_vec())));
         assert_eq!(snapshot::get(&mut tx, SnapshotId(make.uuid())).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn who_looks_at_the_same_cluster_does_not_wait_for_a_plan_that_is_being_written() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let (chain, kept) = (make.chain(&store).await, SnapshotId(make.uuid()));
+        let mut tx = store.begin().await.unwrap();
+        snapshot::insert(&mut tx, kept, digest(1), b"cluster", make.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut writing = store.begin().await.unwrap();
+        let plan = ActionPlan { snapshot_id: Some(kept), ..make.plan(&chain.audit, &chain.strategy) };
+        action_plan::insert(&mut writing, &plan).await.unwrap();
+        let mut other = store.read().await.unwrap();
+        assert_eq!(snapshot::find(&mut other, digest(1)).await.unwrap(), Some(kept), "{}", store.name);
+        assert_eq!(snapshot::find(&mut other, digest(2)).await.unwrap(), None);
+        drop(other);
+        if matches!(writing, Tx::Postgres(_)) {
+            // Where several write at a time, another plan can name it, too.
+            let mut other = store.begin().await.unwrap();
+            let id = SnapshotId(make.uuid());
+            assert_eq!(snapshot::insert(&mut other, id, digest(1), b"cluster", make.now()).await.unwrap(), kept);
+            let plan = ActionPlan { snapshot_id: Some(kept), ..make.plan(&chain.audit, &chain.strategy) };
+            action_plan::insert(&mut other, &plan).await.unwrap();
+            other.commit().await.unwrap();
+        }
+        writing.commit().await.unwrap();
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
             datasource: Arc::new(FileDatasource::new(&file)),
             options: EngineOptions::default(),
             worker: ids.uuid(),
+            large_plans: tokio::sync::Semaphore::new(1),
             started_at: clock.now(),
         };
         let mut times = Vec::new();

@@ -37,12 +37,7 @@ fn sandbox(folder: &Path, library: &Arc<Library>) -> anyhow::Result<Arc<Runtime>
 /// Writes a section of a component.
 fn section(bytes: &mut Vec<u8>, id: u8, content: &[u8]) {
     bytes.push(id);
-    let mut length = content.len();
-    while length > 0x7f {
-        bytes.push(length.to_le_bytes()[0] | 0x80);
-        length >>= 7;
-    }
-    bytes.push(length.to_le_bytes()[0]);
+    bytes.extend(number(content.len()));
     bytes.extend(content);
 }
 
@@ -60,6 +55,40 @@ pub(crate) fn mark(number: usize) -> Vec<u8> {
     content.extend(number.to_string().as_bytes());
     let mut bytes = Vec::new();
     section(&mut bytes, 0, &content);
+    bytes
+}
+
+/// A number as the binary format of WebAssembly has it (LEB128).
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value.to_le_bytes()[0]);
+    bytes
+}
+
+/// The component with a module besides that nobody calls: `functions` functions of 250 branches each over 32 variables, about 3.7 KiB, which take the
+/// compiler some milliseconds.
+pub(crate) fn slow_to_compile(component: &[u8], functions: usize) -> Vec<u8> {
+    const VARIABLES: usize = 32;
+    // 32 variables of type i32, besides the parameter.
+    let mut body = vec![1, 32, 0x7f];
+    for round in 0..250 {
+        let variable = |factor: usize| (1 + round * factor % VARIABLES).to_le_bytes()[0];
+        let (one, other) = (variable(7), variable(13));
+        // if one * other { other = one + other }
+        body.extend([0x20, one, 0x20, other, 0x6c, 0x04, 0x40, 0x20, one, 0x20, other, 0x6a, 0x21, other, 0x0b]);
+    }
+    body.extend([0x20, 1, 0x0b]);
+    let function = [number(body.len()), body].concat();
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    section(&mut module, 1, &[1, 0x60, 1, 0x7f, 1, 0x7f]);
+    section(&mut module, 3, &[number(functions), vec![0; functions]].concat());
+    section(&mut module, 10, &[number(functions), function.repeat(functions)].concat());
+    let mut bytes = component.to_vec();
+    section(&mut bytes, 1, &module);
     bytes
 }
 

@@ -13,7 +13,7 @@ use watcher_server::library::{plugins_dir, read_component};
 use crate::client::{Client, Service, database, simulator};
 use crate::http::Connection;
 use crate::measure::Table;
-use crate::plugins::{enlarged, mark};
+use crate::plugins::{enlarged, mark, slow_to_compile};
 
 /// What members need to run what they upload.
 const POLICY: &str = r#"
@@ -26,14 +26,24 @@ const POLICY: &str = r#"
 const AT_ONCE: usize = 6;
 /// Uploads that it has under way at a time: as many as it may.
 const UPLOADS: usize = 2;
-/// Size of what it uploads: compiling it takes seconds.
-const BOMB: usize = 16 << 20;
+/// Size of what it uploads to be refused: it has more memories than it may.
+const LARGE: usize = 16 << 20;
+/// Functions of what it uploads to be compiled: 15 MB, for which a processor takes 25 s.
+const FUNCTIONS: usize = 4000;
 /// How long the other project disturbs before anything is measured.
 const HEAD_START: Duration = Duration::from_secs(1);
 
-/// What the hostile project does: a name, and the parameters of its audits; none for uploads.
-fn disturbances() -> Vec<(&'static str, Option<Value>)> {
-    let audit = |behaviour: &str, amount: u32| Some(json!({"behaviour": behaviour, "amount": amount}));
+/// What the hostile project does all the time.
+enum Deed {
+    /// Audits with these parameters.
+    Audits(Value),
+    /// Uploads of this component, each time under another digest.
+    Uploads(Arc<[u8]>),
+}
+
+/// What the hostile project does, by name.
+fn disturbances(component: &[u8]) -> Vec<(&'static str, Deed)> {
+    let audit = |behaviour: &str, amount: u32| Deed::Audits(json!({"behaviour": behaviour, "amount": amount}));
     vec![
         ("computes for ever", audit("loop", 0)),
         ("takes all memory, again and again", audit("allocate", 0)),
@@ -44,7 +54,8 @@ fn disturbances() -> Vec<(&'static str, Option<Value>)> {
         ("calls the host for ever", audit("flood-calls", 0)),
         ("asks for metrics for ever", audit("flood-metrics", 0)),
         ("recommends 200 000 actions, again and again", audit("flood-actions", 200_000)),
-        ("uploads what takes long to compile", None),
+        ("uploads what takes long to compile", Deed::Uploads(slow_to_compile(component, FUNCTIONS).into())),
+        ("uploads 16 MiB that are refused at sight", Deed::Uploads(enlarged(component, LARGE).into())),
     ]
 }
 
@@ -56,7 +67,6 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
     let simulator = simulator().await?;
     let settings = [
         format!("policy.file={}", policy.display()),
-        "registry.uploads_per_hour=1000000".to_owned(),
         "sandbox.limits.host_calls=1000000000".to_owned(),
         format!("sandbox.cache_dir={}", folder.path().join("cache").display()),
     ];
@@ -67,13 +77,12 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
     let component = read_component(&plugins.join("guests/hostile-strategy.wasm"))?;
     let status = upload(&hostile, &[&component]).await?;
     ensure!(status == 201, "the hostile strategy was answered {status}");
-    let bomb = enlarged(&component, BOMB).into();
 
     let audits = if quick { 20 } else { 300 };
     measure(&mut good, audits / 4).await?;
-    for (what, parameters) in disturbances() {
+    for (what, deed) in disturbances(&component) {
         let undisturbed = measure(&mut good, audits).await?;
-        let disturbance = Disturbance::start(&hostile, parameters, &bomb)?;
+        let disturbance = Disturbance::start(&hostile, deed)?;
         tokio::time::sleep(HEAD_START).await;
         let disturbed = measure(&mut good, audits).await?;
         let done = disturbance.end()?;
@@ -95,13 +104,12 @@ struct Disturbance {
 }
 
 impl Disturbance {
-    /// Lets them audit with these parameters; without any, upload.
-    fn start(hostile: &Client, parameters: Option<Value>, bomb: &Arc<[u8]>) -> anyhow::Result<Self> {
+    fn start(hostile: &Client, deed: Deed) -> anyhow::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (address, token) = (hostile.address.clone(), hostile.token.clone());
-        let (bomb, stopped) = (Arc::clone(bomb), Arc::clone(&stop));
-        let work = move || runtime.block_on(clients(&address, &token, parameters.as_ref(), &bomb, &stopped));
+        let stopped = Arc::clone(&stop);
+        let work = move || runtime.block_on(clients(&address, &token, &deed, &stopped));
         Ok(Self { stop, clients: std::thread::spawn(work) })
     }
 
@@ -112,23 +120,28 @@ impl Disturbance {
     }
 }
 
-/// Audits with these parameters, or uploads without, until it is told to stop; how many ended.
-async fn clients(
-    address: &str,
-    token: &str,
-    parameters: Option<&Value>,
-    bomb: &[u8],
-    stopped: &AtomicBool,
-) -> anyhow::Result<u64> {
+/// Does it until it is told to stop; how many audits or uploads ended.
+async fn clients(address: &str, token: &str, deed: &Deed, stopped: &AtomicBool) -> anyhow::Result<u64> {
     let done = Cell::new(0);
-    let count = if parameters.is_some() { AT_ONCE } else { UPLOADS };
+    let count = match deed {
+        Deed::Audits(_) => AT_ONCE,
+        Deed::Uploads(_) => UPLOADS,
+    };
     let clients = (0..count).map(async |number| {
         let mut client = Client::with_token(address, token).await?;
         let mut round = number;
         while !stopped.load(Ordering::Relaxed) {
-            match parameters {
-                Some(parameters) => disturb(&mut client, parameters, stopped).await?,
-                None => drop(upload(&client, &[bomb, &mark(round)]).await?),
+            match deed {
+                Deed::Audits(parameters) => disturb(&mut client, parameters, stopped).await?,
+                Deed::Uploads(component) => {
+                    let mark = mark(round);
+                    let parts = [component.as_ref(), &mark];
+                    tokio::select! {
+                        sent = upload(&client, &parts) => drop(sent?),
+                        // To hang up ends the check.
+                        () = told(stopped) => break,
+                    }
+                }
             }
             done.set(done.get() + 1);
             round += UPLOADS;
@@ -137,6 +150,12 @@ async fn clients(
     });
     futures::future::try_join_all(clients).await?;
     Ok(done.get())
+}
+
+async fn told(stopped: &AtomicBool) {
+    while !stopped.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Times of so many audits, one after the other, in order.

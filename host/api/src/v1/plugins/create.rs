@@ -49,6 +49,10 @@ pub(crate) async fn create(
     let (registry, actor) = (&context.api.registry, context.actor());
     let project = actor.project.as_ref().ok_or_else(|| told(RegistryError::NoProject, ""))?;
     let place = registry.place(project).map_err(|error| told(error, ""))?;
+    if let Err(error) = registry.may_upload(project).await {
+        upload::forget(request, &context.api.options).await;
+        return Err(told(error, ""));
+    }
     let upload = upload::read(request, &context.api.options).await?;
     let release = registry.upload(&actor, upload).await.map_err(|error| told(error, ""))?;
     drop(place);
