@@ -161,7 +161,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>, Invalid> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Object(members)) => Ok(Some(members)),
+            Some(Value::Object(members)) => {
+                Invalid::refuse_heavy(name, members)?;
+                Ok(Some(members))
+            }
             Some(value) => Err(self.refuse(format!("Value not a valid dict: {}", text::plain(value)))),
         }
     }

@@ -1,9 +1,19 @@
 //! Every way in which a request can make no sense, with the sentence that says so.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use watcher_domain::text::{one_line, steering, steering_in_lines};
+use watcher_domain::weight::weight_of;
 
 use crate::text;
+
+/// Most that the parameters of an audit or a template take, and a scope: rows are listed by the thousand.
+const HEAVIEST: usize = 256 << 10;
+
+/// Why a value of so many bytes is not taken; none if it is.
+pub(crate) fn too_heavy(bytes: usize) -> Option<String> {
+    let why = || format!("It takes {bytes} bytes, 72 for each value in it besides its text; at most {HEAVIEST}");
+    (bytes > HEAVIEST).then(why)
+}
 
 /// A request that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +128,12 @@ impl Invalid {
     /// A wrong value of one field.
     pub(crate) fn input(field: impl Into<String>, value: &Value, reason: impl Into<String>) -> Self {
         Self::Input { field: field.into(), value: text::plain(value), reason: reason.into() }
+    }
+
+    /// Refuses an object that takes more than it may.
+    pub(crate) fn refuse_heavy(field: &str, object: &Map<String, Value>) -> Result<(), Self> {
+        too_heavy(weight_of(object))
+            .map_or(Ok(()), |reason| Err(Self::Input { field: field.to_owned(), value: "…".to_owned(), reason }))
     }
 
     /// Refuses a text of one line that steers the terminal of whoever lists it. The stock client prints what it is given.

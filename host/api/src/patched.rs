@@ -62,7 +62,10 @@ impl Patched {
     pub(crate) fn object(&self, name: &str) -> Result<Map<String, Value>, Invalid> {
         match self.get(name) {
             None => Ok(Map::new()),
-            Some(Value::Object(members)) => Ok(members.clone()),
+            Some(Value::Object(members)) => {
+                Invalid::refuse_heavy(name, members)?;
+                Ok(members.clone())
+            }
             Some(value) => Err(Invalid::wrong_type(name, value, "<class 'dict'>")),
         }
     }

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 use watcher_cluster::AuditScope;
+use watcher_domain::weight::weight;
+
+use crate::invalid::too_heavy;
 
 /// What a scope can be about. Rules that stand alone are about the compute model.
 const MODELS: [&str; 3] = ["compute", "storage", "baremetal"];
@@ -17,6 +20,9 @@ pub(crate) fn parse(given: Option<&Value>) -> Result<AuditScope, Refused> {
         Some(Value::Array(models)) => models,
         Some(_) => return Err(Refused("Audit scope must be a list".to_owned())),
     };
+    if let Some(why) = too_heavy(models.iter().map(weight).sum()) {
+        return Err(Refused(why));
+    }
     let Some(first) = models.first() else { return Ok(AuditScope::default()) };
     let first = first.as_object().and_then(|members| members.keys().next());
     let scope = match first {

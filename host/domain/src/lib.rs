@@ -33,6 +33,7 @@ pub mod spelling;
 pub mod state;
 pub mod strategy;
 pub mod text;
+pub mod weight;
 
 pub use action::{Action, ActionEvent, ActionState};
 pub use action_plan::{ActionPlan, ActionPlanEvent, ActionPlanState};

@@ -125,7 +125,7 @@ limits! {
         host_calls = 100_000,
         /// Handles that the instance holds.
         resources = 1000,
-        /// Bytes of the result as the host keeps it: its texts, and 32 for each value in parameters of actions.
+        /// Bytes of the result as the host keeps it: its texts, and 72 for each value in parameters of actions.
         output_bytes = 256 << 20,
         /// Actions in a solution.
         actions = 1_000_000,

@@ -19,6 +19,7 @@ use watcher_domain::{
     Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, SnapshotId, SolutionAction,
     Stamps, Strategy, Timestamp,
 };
+use watcher_fair::chore;
 use watcher_store::{
     Lease, Reference, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot,
     strategy,
@@ -208,7 +209,7 @@ impl Engine {
         let stored = Arc::clone(&model);
         Ok(Observed {
             snapshot_id: SnapshotId(self.ids.uuid()),
-            stored: tokio::task::spawn_blocking(move || compress(&stored)),
+            stored: chore(move || compress(&stored)),
             model,
             as_of: snapshot.as_of,
         })
@@ -437,7 +438,7 @@ impl Engine {
         }
         tx.commit().await?;
         // Giving back what a large plan and cluster took is work, too.
-        drop(tokio::task::spawn_blocking(move || drop((actions, planned.input.model, observed.model))));
+        drop(chore(move || drop((actions, planned.input.model, observed.model))));
         Ok(Recommended { plan: plan_id, state, replaced })
     }
 
@@ -524,7 +525,7 @@ fn actions(
 
 /// Does what takes long with a large cluster or plan, away from the threads that serve others.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    ended(tokio::task::spawn_blocking(work).await)
+    ended(chore(work).await)
 }
 
 /// What such work gave. Its panic goes on here.

@@ -7,8 +7,11 @@
 //! | who computes next | [`FairThreads`] |
 //! | who may ask a cloud, or fail, how often | [`Rates`] |
 //!
+//! Beside them, [`chore`] is for work that should hold up nobody.
+//!
 //! None of them knows what the work is. Work of nobody counts as that of one more project.
 
+mod chores;
 mod permits;
 mod places;
 mod rates;
@@ -17,6 +20,7 @@ mod turns;
 
 use watcher_domain::ProjectId;
 
+pub use chores::chore;
 pub use permits::{FairPermits, Permit};
 pub use places::{Place, Places};
 pub use rates::Rates;

@@ -18,6 +18,8 @@ use crate::limits::Memory;
 /// Bytes that imports move before others get the thread, and what a call counts besides: about a millisecond of either.
 const SLICE_BYTES: usize = 2 << 20;
 const CALL_BYTES: usize = 256;
+/// Bytes that a text in a list takes besides its own: lists of millions of empty texts are work, too.
+pub(crate) const TEXT_BYTES: usize = size_of::<String>();
 
 /// Why the host ends a call from within an import. A guest cannot catch it.
 #[derive(Debug)]
@@ -123,7 +125,7 @@ impl Call {
         }
     }
 
-    /// Counts a call of an import that passed `bytes` of text to the host, and lets others use the thread now and then: what imports do
+    /// Counts a call of an import that passed `bytes` to the host, texts and [`TEXT_BYTES`] for each in a list, and lets others use the thread now and then: what imports do
     /// costs the guest no fuel.
     pub(crate) async fn enter(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.host_calls += 1;

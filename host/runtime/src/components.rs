@@ -10,6 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use watcher_domain::ports::ComponentSource;
 use watcher_domain::{Digest, PluginKind};
+use watcher_fair::chore;
 
 use crate::cache::DiskCache;
 use crate::check::structure;
@@ -215,6 +216,7 @@ fn digest_of(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
+/// With a lower priority: the threads on which the compiler shares out its work inherit it from the first one that compiles.
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| LoadError::Compiler)
+    chore(work).await.map_err(|_| LoadError::Compiler)
 }

@@ -33,13 +33,15 @@ pub(crate) fn limits() -> Limits {
         deadline_ms: 30_000,
         host_call_fuel: 1 << 20,
         host_calls: 10_000,
-        output_bytes: 1 << 20,
+        output_bytes: DESCRIPTION_BYTES,
         log_bytes: 64 << 10,
         requests: 0,
         ..Limits::default()
     }
 }
 
+/// Largest description. Lists read those of many plugins at once.
+const DESCRIPTION_BYTES: u64 = 256 << 10;
 /// Most of what is listed in a description.
 const MAX_METRICS: usize = 1_000;
 const MAX_INDICATORS: usize = 200;

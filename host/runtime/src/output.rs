@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::solution::{PlannedAction, check_plan};
+use watcher_domain::weight::weight_of;
 use watcher_domain::{Blame, Failure, GlobalEfficacy, Limits, Solution, SolutionAction};
 
 use crate::bindings::imports::watcher::types::types;
@@ -24,12 +25,12 @@ const MESSAGE_BYTES: usize = 4096;
 const PARAMETERS: usize = 7;
 /// How many numbers may sum up a solution.
 const INDICATORS: usize = 1000;
+/// Bytes of those that stand in the row of the plan: plans are listed by the thousand.
+const EFFICACY_BYTES: usize = 64 << 10;
 /// How deep objects in parameters may go; the reader of JSON stops a little beyond.
 const DEPTH: usize = 64;
-/// Longest parameters of one action as text, so that what they take as values can be counted before there is too much of it.
-const PARAMETERS_BYTES: usize = 1 << 20;
-/// What a value takes besides its text: `[0,0,…]` takes sixteen times as much as it seems to.
-const VALUE_BYTES: usize = size_of::<Value>();
+/// Most that parameters of one action take, as text and in memory. Lists of actions are read with them.
+const PARAMETERS_BYTES: usize = 256 << 10;
 /// What an action takes besides its texts.
 const ACTION_BYTES: usize = size_of::<SolutionAction>();
 /// What a parent of an action takes where plans are kept: the text of its UUID in a JSON list.
@@ -93,15 +94,6 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// How many values there are in one, with itself.
-fn values(value: &Value) -> usize {
-    match value {
-        Value::Array(list) => 1 + list.iter().map(values).sum::<usize>(),
-        Value::Object(object) => 1 + object.values().map(values).sum::<usize>(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
-    }
-}
-
 /// A JSON object, read into a map that has room from the start: solutions have tens of thousands of them.
 struct Parameters(Map<String, Value>);
 
@@ -131,7 +123,7 @@ impl<'de> Deserialize<'de> for Parameters {
 
 fn action(index: usize, action: strategy::SolutionAction, size: &mut Size) -> Result<SolutionAction, Bad> {
     let strategy::SolutionAction { action_type, resource_id, input_parameters } = action;
-    size.take(ACTION_BYTES + action_type.len() + resource_id.len() + input_parameters.len())?;
+    size.take(ACTION_BYTES + action_type.len() + resource_id.len())?;
     let whose = || format!("action {index} ({})", printable(cut(&action_type, 80)));
     if action_type.is_empty() || action_type.len() > NAME_BYTES {
         return invalid(format!("action {index} has a type of {} bytes", action_type.len()));
@@ -139,15 +131,22 @@ fn action(index: usize, action: strategy::SolutionAction, size: &mut Size) -> Re
     if resource_id.len() > NAME_BYTES {
         return invalid(format!("{} has a resource id of {} bytes", whose(), resource_id.len()));
     }
+    let too_large = |bytes: usize| {
+        invalid(format!("the input parameters of {} take {bytes} bytes; at most {PARAMETERS_BYTES}", whose()))
+    };
     if input_parameters.len() > PARAMETERS_BYTES {
-        let length = input_parameters.len();
-        return invalid(format!("the input parameters of {} have {length} bytes; at most {PARAMETERS_BYTES}", whose()));
+        size.take(input_parameters.len())?;
+        return too_large(input_parameters.len());
     }
     let mut parameters = match serde_json::from_str(&input_parameters) {
         Ok(Parameters(parameters)) => parameters,
         Err(error) => return invalid(format!("the input parameters of {} are not a JSON object: {error}", whose())),
     };
-    size.take(parameters.values().map(values).sum::<usize>() * VALUE_BYTES)?;
+    let bytes = weight_of(&parameters);
+    size.take(bytes)?;
+    if bytes > PARAMETERS_BYTES {
+        return too_large(bytes);
+    }
     if parameters.contains_key(RESOURCE_ID) {
         return invalid(format!("the input parameters of {} have {RESOURCE_ID}, which the host adds", whose()));
     }
@@ -211,10 +210,16 @@ pub(crate) fn global_efficacy(
     if given.len() > INDICATORS {
         return invalid(format!("it has {} global efficacies; at most {INDICATORS} are allowed", given.len()));
     }
-    let mut size = Size::new(limits);
+    let bytes = |sum: &strategy::GlobalEfficacyValue| {
+        size_of::<GlobalEfficacy>() + sum.name.len() + sum.description.len() + sum.unit.as_ref().map_or(0, String::len)
+    };
+    let all: usize = given.iter().map(bytes).sum();
+    Size::new(limits).take(all)?;
+    if all > EFFICACY_BYTES {
+        return invalid(format!("the global efficacies take {all} bytes; at most {EFFICACY_BYTES}"));
+    }
     let mut sums = Vec::with_capacity(given.len());
     for (index, sum) in given.into_iter().enumerate() {
-        size.take(sum.name.len() + sum.description.len() + sum.unit.as_ref().map_or(0, String::len))?;
         if sum.name.is_empty() || sum.name.len() > NAME_BYTES {
             return invalid(format!("global efficacy {index} has a name of {} bytes", sum.name.len()));
         }
@@ -347,7 +352,10 @@ mod tests {
         assert_eq!(solution(given("u1", &zeroes(1000)), &limits), Err(hit));
         solution(given("u1", &zeroes(10)), &limits).unwrap();
         let refused = solution(given("u1", &zeroes(1 << 20)), &Limits::default());
-        let told = "the input parameters of action 0 (migrate) have 2097159 bytes; at most 1048576";
+        let told = "the input parameters of action 0 (migrate) take 2097159 bytes; at most 262144";
+        assert_eq!(refused, Err(Bad::Invalid(told.to_owned())));
+        let refused = solution(given("u1", &zeroes(10_000)), &Limits::default());
+        let told = "the input parameters of action 0 (migrate) take 720073 bytes; at most 262144";
         assert_eq!(refused, Err(Bad::Invalid(told.to_owned())));
     }
 
@@ -362,6 +370,19 @@ mod tests {
         };
         assert_eq!(check(&[("a", f64::NAN)]), "efficacy indicator a is NaN, not a finite number");
         assert_eq!(check(&[("a", 1.0), ("a", 1.0)]), "efficacy indicator a is given twice");
+    }
+
+    #[test]
+    fn sums_that_stand_in_a_row_are_bounded() {
+        let sum = strategy::GlobalEfficacyValue {
+            name: "a".to_owned(),
+            description: "b".repeat(1000),
+            unit: None,
+            value: 1.0,
+        };
+        assert_eq!(global_efficacy(vec![sum.clone(); 50], &Limits::default()).unwrap().len(), 50);
+        let refused = global_efficacy(vec![sum; 100], &Limits::default());
+        assert!(matches!(refused, Err(Bad::Invalid(told)) if told.ends_with("bytes; at most 65536")));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{CallEnd, CallUsage, Clock, ComponentSource, Ids, Meter, RunError, Unmetered};
 use watcher_domain::report::Usage;
 use watcher_domain::{Account, Digest, Limits, PluginKind, SystemClock, SystemIds};
-use watcher_fair::{FairPermits, FairThreads, Permit, Rates};
+use watcher_fair::{FairPermits, FairThreads, Permit, Rates, chore};
 
 use crate::cache::{Bounds, DiskCache};
 use crate::call::{Call, Outside};
@@ -424,5 +424,5 @@ pub(crate) async fn aside<T: Send + 'static>(
     if bytes < LARGE {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|error| RunError::Host(Box::new(error)))
+    chore(work).await.map_err(|error| RunError::Host(Box::new(error)))
 }

@@ -116,7 +116,7 @@ async fn texts_that_are_no_texts_are_invalid_output() {
         assert!(matches!(error, RunError::InvalidOutput { .. }), "{error:?}");
     }
     let large = returns(0, 2 << 20).replace(r#""memory") 1)"#, r#""memory") 100)"#);
-    assert_eq!(describe_text(&large).await, "the output limit of 1048576 bytes was reached");
+    assert_eq!(describe_text(&large).await, "the output limit of 262144 bytes was reached");
 }
 
 #[tokio::test]

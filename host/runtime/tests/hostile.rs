@@ -123,6 +123,12 @@ async fn calls_of_imports_and_what_they_carry_are_bounded() {
     let small = Limits { host_call_fuel: 1 << 20, ..Limits::default() };
     let error = fails("log-one-message", 2 << 20, small).await;
     assert_eq!(error, "plugin hostile: the host-call fuel limit of 1048576 bytes was reached");
+    // Texts without bytes are work, too.
+    for behaviour in ["log-empty-fields", "name-empty-metrics"] {
+        let error = fails(behaviour, 50_000, small).await;
+        assert_eq!(error, "plugin hostile: the host-call fuel limit of 1048576 bytes was reached", "{behaviour}");
+        run(&Bench::new(), behaviour, 5_000, small).await.unwrap();
+    }
     // More than the engine itself copies.
     let small = Limits { host_call_fuel: 1 << 20, output_bytes: 1 << 20, ..Limits::default() };
     let error = fails("log-one-message", 4 << 20, small).await;

@@ -66,14 +66,20 @@ async fn an_answer_repeats_little_of_what_was_sent_and_still_says_what_is_wrong(
     for (method, path, body, told) in [
         ("POST", "/v1/audits", audit("scope", json!([{"compute": long}])), "scope"),
         ("POST", "/v1/audits", audit("scope", json!(long)), "scope"),
-        ("POST", "/v1/audits", audit("parameters", json!({"para1": long})), "para1"),
+        ("POST", "/v1/audits", audit("parameters", json!({"para1": "x".repeat(200_000)})), "para1"),
+        ("POST", "/v1/audits", audit("parameters", json!({"para1": long})), "It takes 900077 bytes"),
         ("POST", "/v1/audits", audit("parameters", json!({&long: 1})), "parameter"),
         ("POST", "/v1/audits", audit("goal", json!(long)), "could not be found"),
         ("POST", "/v1/audits", audit("interval", json!({"a": long})), "interval"),
         ("POST", "/v1/audits", audit(&long, json!(1)), "Unknown attribute for argument audit"),
         ("POST", "/v1/audits", audit("audit_template_uuid", json!(long)), "Expected a uuid but received"),
         ("POST", "/v1/audit_templates", json!({"name": "t", "goal": "dummy", "scope": [long]}), "scope"),
-        ("PUT", "/v1/plugin_quotas/a", json!({"limits": {&long: 1}}), "Unknown attribute for argument limits"),
+        (
+            "PUT",
+            "/v1/plugin_quotas/a",
+            json!({"limits": {"x".repeat(200_000): 1}}),
+            "Unknown attribute for argument limits",
+        ),
         ("PUT", "/v1/signing_policies/all", json!({"keys": [{"name": long}], "require": []}), "signing policy"),
     ] {
         let (status, fault) = service.refused("admin", method, path, Some(body)).await;
@@ -81,5 +87,31 @@ async fn an_answer_repeats_little_of_what_was_sent_and_still_says_what_is_wrong(
         let shown: String = fault.chars().take(200).collect();
         assert!(fault.len() < 20_000, "{} bytes: {shown}", fault.len());
         assert!(fault.contains(told), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_row_takes_in_memory_is_bounded_however_short_its_text_is() {
+    let service = Service::with_tokens().await;
+    service.add_two_goals().await;
+    let template = json!({"name": "t", "goal": "dummy", "strategy": "dummy"});
+    assert_eq!(service.call_as("admin", "POST", "/v1/audit_templates", Some(template.clone())).await.status, 201);
+    let zeroes = vec![0; 10_000];
+    let with = |name: &str, value: Value| {
+        let mut body = template.clone();
+        body[name] = value;
+        body
+    };
+    let audit = json!({"audit_type": "ONESHOT", "goal": "dummy", "parameters": {"a": zeroes}});
+    let patch = json!([{"op": "replace", "path": "/default_parameters", "value": {"a": zeroes}}]);
+    for (method, path, body, bytes) in [
+        ("POST", "/v1/audits", audit, 720_073),
+        ("POST", "/v1/audit_templates", with("default_parameters", json!({"a": zeroes})), 720_073),
+        ("POST", "/v1/audit_templates", with("scope", json!([{"compute": zeroes}])), 720_151),
+        ("PATCH", "/v1/audit_templates/t", patch, 720_073),
+    ] {
+        let (status, told) = service.refused("admin", method, path, Some(body)).await;
+        let expected = format!("It takes {bytes} bytes, 72 for each value in it besides its text; at most 262144");
+        assert!(status == 400 && told.ends_with(&expected), "{status} {told}");
     }
 }

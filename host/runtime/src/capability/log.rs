@@ -1,7 +1,7 @@
 //! `watcher:log`: messages of guests, up to a number of bytes per call.
 
 use crate::bindings::imports::watcher::log::log::{Host, Level};
-use crate::call::Call;
+use crate::call::{Call, TEXT_BYTES};
 use watcher_domain::text;
 
 /// What a message costs besides its text, so that a flood of empty ones ends too.
@@ -97,7 +97,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 impl Host for Call {
     async fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
-        let size: usize = fields.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let size: usize = fields.iter().map(|(key, value)| key.len() + value.len() + 2 * TEXT_BYTES).sum();
         self.enter(message.len() + size).await?;
         let Some(Line { message, fields }) = self.log.take(level, &message, &fields) else { return Ok(()) };
         let plugin = &self.log.plugin;

@@ -9,7 +9,7 @@ use watcher_domain::{Blame, Failure};
 
 use crate::bindings::imports::watcher::metrics::metrics::{self, Host, Samples};
 use crate::bindings::imports::watcher::types::types;
-use crate::call::{Call, Outside, Stop, lower, nothing_there};
+use crate::call::{Call, Outside, Stop, TEXT_BYTES, lower, nothing_there};
 use crate::capability::log::cut;
 
 /// Longer names are no metric's.
@@ -17,9 +17,8 @@ const NAME_BYTES: usize = 255;
 
 /// Bytes of one sample.
 const SAMPLE_BYTES: usize = size_of::<u32>() + size_of::<f64>();
-/// Bytes that a question takes in a recording besides its texts and samples, and each name in a list of them.
+/// Bytes that a question takes in a recording besides its texts and samples.
 const QUESTION_BYTES: usize = size_of::<Seen>();
-const NAME_COSTS: usize = size_of::<String>() + size_of::<bool>();
 
 fn query(
     metric: String,
@@ -89,9 +88,9 @@ impl Host for Call {
     }
 
     async fn available(&mut self, metrics: Vec<String>) -> wasmtime::Result<Vec<bool>> {
-        let bytes = metrics.iter().map(String::len).sum();
+        let bytes: usize = metrics.iter().map(|metric| metric.len() + TEXT_BYTES).sum();
         self.enter(bytes).await?;
-        self.keep(QUESTION_BYTES + bytes + metrics.len() * NAME_COSTS)?;
+        self.keep(QUESTION_BYTES + bytes + metrics.len())?;
         let Some(source) = self.sources() else { return Ok(vec![false; metrics.len()]) };
         let answer: Vec<bool> = metrics.iter().map(|metric| source.datasource.has(metric)).collect();
         source.recorder.record(Seen::Available { metrics, answer: answer.clone() });

@@ -6,7 +6,7 @@ use watcher_domain::{Blame, Failure};
 
 use crate::bindings::imports::watcher::openstack::requests::{Host, Request, Response};
 use crate::bindings::imports::watcher::types::types;
-use crate::call::{Call, Outside, lower, nothing_there};
+use crate::call::{Call, Outside, TEXT_BYTES, lower, nothing_there};
 use crate::capability::log::cut;
 
 fn checked(request: Request) -> Result<CloudRequest, Failure> {
@@ -32,7 +32,7 @@ fn checked(request: Request) -> Result<CloudRequest, Failure> {
 }
 
 fn size(request: &Request) -> usize {
-    let query: usize = request.query.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let query: usize = request.query.iter().map(|(key, value)| key.len() + value.len() + 2 * TEXT_BYTES).sum();
     let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     request.service_type.len()
         + request.method.len()

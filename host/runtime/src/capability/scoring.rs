@@ -10,11 +10,8 @@ use watcher_domain::{Blame, Failure};
 
 use crate::bindings::imports::watcher::scoring::engines::Host;
 use crate::bindings::imports::watcher::types::types;
-use crate::call::{Call, Outside, Sources, Stop, lower, nothing_there};
+use crate::call::{Call, Outside, Sources, Stop, TEXT_BYTES, lower, nothing_there};
 use crate::capability::log::cut;
-
-/// Bytes that an element of a list takes besides its text.
-const ELEMENT_BYTES: usize = size_of::<String>();
 
 /// A scoring engine as strategies list it.
 #[derive(Serialize)]
@@ -101,7 +98,7 @@ impl Host for Call {
         engine: String,
         features: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<String>, types::Failure>> {
-        let given: usize = features.iter().map(|text| text.len() + ELEMENT_BYTES).sum();
+        let given: usize = features.iter().map(|text| text.len() + TEXT_BYTES).sum();
         self.enter(engine.len() + given).await?;
         let Outside::Decision(decision) = &self.outside else { return Ok(Err(nothing_there("a scoring engine"))) };
         let Some(sources) = &decision.sources else { return Ok(Err(nothing_there("a scoring engine"))) };
@@ -128,7 +125,7 @@ impl Host for Call {
             }
             Err(failure) => Err(failure),
         };
-        let bytes = answer.iter().flatten().map(|text| text.len() + ELEMENT_BYTES).sum();
+        let bytes = answer.iter().flatten().map(|text| text.len() + TEXT_BYTES).sum();
         self.keep(bytes)?;
         self.moved(bytes);
         let result = answer.clone().map_err(lower);

@@ -29,7 +29,7 @@ use watcher_domain::report::{CheckError, CheckOptions, PluginChecker, Problem, P
 use super::{Step, aside};
 use crate::runtime::{Runtime, RuntimeError, RuntimeOptions};
 
-/// Longest answer of the other process: a report has a description of a megabyte at most.
+/// Longest answer of the other process: a report has a description of 256 KiB at most.
 const MAX_ANSWER: u64 = 32 << 20;
 /// How much of what the other process says about its own end is kept.
 const MAX_LAST_WORDS: u64 = 64 << 10;

@@ -253,7 +253,7 @@ pub(crate) const LIMITS: &[(&str, &str)] = &[
     ("resources", "Handles that the instance holds."),
     (
         "output_bytes",
-        "Bytes of the result as the host keeps it: its texts, and 32 for each value in parameters of actions.",
+        "Bytes of the result as the host keeps it: its texts, and 72 for each value in parameters of actions.",
     ),
     ("actions", "Actions in a solution."),
     ("log_bytes", "Bytes written to the log."),

@@ -25,6 +25,10 @@ pub(super) const VERSION_COLUMNS: &str = "v.id, v.plugin_id, p.project_id, p.kin
 const RECORD_COLUMNS: &str = "v.id, v.plugin_id, p.project_id, p.kind, v.digest, v.description, v.imports, c.size_bytes, \
                               v.created_at, v.updated_at, v.deleted_at, \
                               v.state, v.deprecated, v.report, v.notes, v.signature, v.uploaded_by";
+/// The same without the report, which can be as large as everything else together.
+const BRIEF_COLUMNS: &str = "v.id, v.plugin_id, p.project_id, p.kind, v.digest, v.description, v.imports, c.size_bytes, \
+                             v.created_at, v.updated_at, v.deleted_at, \
+                             v.state, v.deprecated, CAST(NULL AS TEXT) AS report, v.notes, v.signature, v.uploaded_by";
 
 /// What came with the upload of a version, and what the check of it found.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -217,7 +221,7 @@ pub async fn versions_of(
     dir: SortDir,
     limit: u32,
 ) -> Result<Vec<VersionRecord>> {
-    let select = Select::new(RECORD_COLUMNS, VERSIONS).filter("v.plugin_id = ?", plugin.0);
+    let select = Select::new(BRIEF_COLUMNS, VERSIONS).filter("v.plugin_id = ?", plugin.0);
     let (select, direction) = match dir {
         SortDir::Asc => (select.filter_some("v.id > ?", marker), "ASC"),
         SortDir::Desc => (select.filter_some("v.id < ?", marker), "DESC"),

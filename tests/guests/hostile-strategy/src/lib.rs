@@ -67,6 +67,14 @@ impl Strategy for Hostile {
                 }
                 Ok(Solution::default())
             }
+            "log-empty-fields" => {
+                host.log(LogLevel::Info, "", &vec![("", ""); amount as usize]);
+                Ok(Solution::default())
+            }
+            "name-empty-metrics" => {
+                host.available(&vec![""; amount as usize]);
+                Ok(Solution::default())
+            }
             "flood-actions" => Ok(waste::flood_actions(amount)),
             "log-one-message" => {
                 host.log(LogLevel::Info, &"x".repeat(amount as usize), &[]);

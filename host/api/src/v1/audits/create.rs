@@ -130,6 +130,7 @@ async fn insert(
         None => origin.default_name(now + TimeDelta::microseconds(attempt - 1)),
     };
     let parameters = complete_parameters(origin.strategy.as_deref(), origin.parameters(wanted))?;
+    Invalid::refuse_heavy("parameters", &parameters)?;
     let audit = Audit {
         id: AuditId(context.api.ids.uuid()),
         project_id: context.caller.project_id.clone(),

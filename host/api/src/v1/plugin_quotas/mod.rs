@@ -65,7 +65,7 @@ call_limits! {
     host_calls,
     /// Handles that the instance holds.
     resources,
-    /// Bytes of the result as the host keeps it: its texts, and 32 for each value in parameters of actions.
+    /// Bytes of the result as the host keeps it: its texts, and 72 for each value in parameters of actions.
     output_bytes,
     /// Actions in a solution.
     actions,

@@ -15,7 +15,10 @@ use crate::v1::plugins::view::{PluginVersionPage, PluginVersionView};
 /// Versions are listed as they came.
 pub(crate) const KEYS: &[(&str, ())] = &[("id", ())];
 
-/// Versions of a plugin, in the order in which they came.
+/// Most versions on a page: each is read with its description.
+const MOST: u32 = 50;
+
+/// Versions of a plugin, in the order in which they came; at most 50 on a page.
 #[utoipa::path(
     get, path = "/v1/plugins/{plugin}/versions", operation_id = "list_plugin_versions", tag = "plugins",
     params(("plugin" = String, Path, description = "UUID"), Headers, PageArguments),
@@ -30,7 +33,8 @@ pub(crate) async fn list(
     arguments.done()?;
     let mut tx = context.api.store.read().await?;
     let found = path.find(&mut tx, &context, Rule::PluginGet).await?;
-    let listing = paging.check(KEYS, &context.api.options)?;
+    let mut listing = paging.check(KEYS, &context.api.options)?;
+    listing.limit = listing.limit.min(MOST);
     let marker = match &listing.marker {
         None => None,
         Some(text) => {
