@@ -12,6 +12,7 @@ use watcher_domain::{
     Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, Panic,
     ProjectId, Timestamp,
 };
+use watcher_fair::chore;
 use watcher_store::{Lease, Tx, Visibility, action, action_plan, plugin, strategy};
 
 use crate::Applier;
@@ -236,7 +237,10 @@ impl Applier {
         let rule = strategy
             .and_then(|strategy| self.options.action_execution_rule.get(&strategy.value.name).copied())
             .unwrap_or_default();
-        let mut graph = Graph::new(&actions)?;
+        // A plan may have millions of edges.
+        let built = chore(move || (Graph::new(&actions), actions)).await;
+        let (graph, actions) = built.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()));
+        let mut graph = graph?;
         let mut tally = Tally::default();
         for action in &actions {
             tally.count(action.state);
@@ -258,6 +262,8 @@ impl Applier {
                 halt.cancel();
             }
         }
+        drop(running);
+        drop(chore(move || drop((graph, actions))));
         Ok(tally)
     }
 

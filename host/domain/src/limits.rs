@@ -128,7 +128,7 @@ limits! {
         /// Bytes of the result as the host keeps it: its texts, and 72 for each value in parameters of actions.
         output_bytes = 256 << 20,
         /// Actions in a solution.
-        actions = 1_000_000,
+        actions = 200_000,
         /// Bytes written to the log.
         log_bytes = 1 << 20,
         /// Requests to the cloud.

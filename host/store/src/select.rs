@@ -49,6 +49,9 @@ impl From<&[u8]> for Value {
 pub(crate) trait AnyRow: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
 impl<T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin> AnyRow for T {}
 
+/// Rows that are read before others get the thread.
+const ROWS_AT_ONCE: usize = 256;
+
 /// A `SELECT` under construction. Its text is made of literals of this crate only; everything else is a bound value.
 pub(crate) struct Select {
     text: String,
@@ -188,8 +191,20 @@ impl Select {
     }
 
     /// All rows, each as what the domain calls it.
-    pub(crate) async fn all<R: AnyRow, T: TryFrom<R, Error = crate::Error>>(self, tx: &mut Tx) -> Result<Vec<T>> {
-        self.fetch_all::<R>(tx).await?.into_iter().map(T::try_from).collect()
+    pub(crate) async fn all<R: AnyRow, T: TryFrom<R, Error = crate::Error> + Send>(
+        self,
+        tx: &mut Tx,
+    ) -> Result<Vec<T>> {
+        let rows = self.fetch_all::<R>(tx).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            found.push(T::try_from(row)?);
+            // Plans have hundreds of thousands of actions, and their parameters are read here.
+            if found.len() % ROWS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(found)
     }
 
     /// The first row, as what the domain calls it.

@@ -163,7 +163,7 @@ impl SharedTable {
     }
 
     /// A page of what `filtered` selects and is seen.
-    pub(crate) async fn list<R: AnyRow, T: TryFrom<R, Error = Error>, S: SortKey>(
+    pub(crate) async fn list<R: AnyRow, T: TryFrom<R, Error = Error> + Send, S: SortKey>(
         &self,
         tx: &mut Tx,
         filtered: Select,

@@ -70,7 +70,7 @@ impl Table {
     }
 
     /// A page of what `filtered` selects.
-    pub(crate) async fn list<R: AnyRow, T: TryFrom<R, Error = Error>, S: SortKey>(
+    pub(crate) async fn list<R: AnyRow, T: TryFrom<R, Error = Error> + Send, S: SortKey>(
         &self,
         tx: &mut Tx,
         filtered: Select,
