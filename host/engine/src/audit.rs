@@ -32,9 +32,6 @@ use crate::lease;
 use crate::recorder::MemoryRecorder;
 use crate::schedule;
 
-/// Actions from which a plan is large: writing it takes a moment.
-const LARGE_PLAN: usize = 5_000;
-
 /// How a run went, for whoever shares out the next ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ran {
@@ -377,7 +374,7 @@ impl Engine {
         let (plan, decided, handlers) = (planned.plan, planned.decision.actions, planned.handlers);
         let actions = aside(move || actions(plan_id, plan, decided, &handlers, ids.as_ref(), now)).await;
         // The database is everybody's: it is not kept busy by many plans that each take seconds.
-        let _place = if actions.len() < LARGE_PLAN { None } else { self.large_plans.acquire().await.ok() };
+        let _place = if actions.len() < action::LARGE_PLAN { None } else { self.large_plans.acquire().await.ok() };
         let mut tx = self.store.begin().await?;
         let snapshot_id = if let Some(kept) = snapshot::find(&mut tx, snapshot_digest).await? {
             kept

@@ -125,8 +125,8 @@ impl Call {
         }
     }
 
-    /// Counts a call of an import that passed `bytes` to the host, texts and [`TEXT_BYTES`] for each in a list, and lets others use the thread now and then: what imports do
-    /// costs the guest no fuel.
+    /// Counts a call of an import that passed `bytes` to the host, texts and [`TEXT_BYTES`] for each in a list, and lets others use the thread now
+    /// and then: what imports do costs the guest no fuel.
     pub(crate) async fn enter(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls > self.limits.host_calls {

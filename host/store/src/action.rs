@@ -88,8 +88,8 @@ impl TryFrom<Row> for Stored<Action> {
 const INSERT_COLUMNS: usize = 12;
 /// Rows per statement. More gain nothing measurable; 32 766 values, the least that either database takes, would be 2 730 rows.
 const INSERT_ROWS: usize = 500;
-/// Actions at once that take the database a while.
-const LARGE: usize = 5_000;
+/// Actions from which a plan is large: writing them takes the database a moment.
+pub const LARGE_PLAN: usize = 5_000;
 
 /// The statement that inserts so many rows.
 fn insertion(tx: &Tx, rows: usize) -> String {
@@ -127,9 +127,9 @@ pub async fn insert_many(tx: &mut Tx, actions: &[Action]) -> Result<()> {
         }
     }
     let full = insertion(tx, INSERT_ROWS);
-    // A plan of a hundred thousand actions keeps a processor of the server busy for seconds. The half of the time is left to others there; where writers take
+    // A plan of a hundred thousand actions keeps a processor of the server busy for seconds. Half of the time is left to others there; where writers take
     // turns, they wait for the end of this one anyway.
-    let leaves_room = actions.len() > LARGE && matches!(tx, Tx::Postgres(_));
+    let leaves_room = actions.len() >= LARGE_PLAN && matches!(tx, Tx::Postgres(_));
     for chunk in actions.chunks(INSERT_ROWS) {
         let begin = Instant::now();
         let sql = if chunk.len() == INSERT_ROWS { full.clone() } else { insertion(tx, chunk.len()) };

@@ -1,6 +1,8 @@
 //! Texts that people write and others read, and what answers repeat of them.
 
 use serde_json::{Value, json};
+use watcher_domain::Clock as _;
+use watcher_store::audit;
 
 use crate::plugins::strategy;
 use crate::service::Service;
@@ -102,10 +104,10 @@ async fn what_a_row_takes_in_memory_is_bounded_however_short_its_text_is() {
         body[name] = value;
         body
     };
-    let audit = json!({"audit_type": "ONESHOT", "goal": "dummy", "parameters": {"a": zeroes}});
+    let heavy = json!({"audit_type": "ONESHOT", "goal": "dummy", "parameters": {"a": zeroes}});
     let patch = json!([{"op": "replace", "path": "/default_parameters", "value": {"a": zeroes}}]);
     for (method, path, body, bytes) in [
-        ("POST", "/v1/audits", audit, 720_073),
+        ("POST", "/v1/audits", heavy, 720_073),
         ("POST", "/v1/audit_templates", with("default_parameters", json!({"a": zeroes})), 720_073),
         ("POST", "/v1/audit_templates", with("scope", json!([{"compute": zeroes}])), 720_151),
         ("PATCH", "/v1/audit_templates/t", patch, 720_073),
@@ -114,4 +116,14 @@ async fn what_a_row_takes_in_memory_is_bounded_however_short_its_text_is() {
         let expected = format!("It takes {bytes} bytes, 72 for each value in it besides its text; at most 262144");
         assert!(status == 400 && told.ends_with(&expected), "{status} {told}");
     }
+    // What was kept before there was a bound does not stand in the way of other changes.
+    let id = service.add_audit("old").await;
+    let mut tx = service.store.begin().await.unwrap();
+    let mut old = audit::get(&mut tx, id).await.unwrap().unwrap().value;
+    old.parameters.insert("a".to_owned(), json!(zeroes));
+    assert!(audit::update(&mut tx, &old, service.clock.now()).await.unwrap());
+    tx.commit().await.unwrap();
+    let cancel = json!([{"op": "replace", "path": "/state", "value": "CANCELLED"}]);
+    let cancelled = service.ok("admin", "PATCH", &format!("/v1/audits/{id}"), Some(cancel)).await;
+    assert_eq!(cancelled["state"], "CANCELLED");
 }

@@ -176,7 +176,7 @@ async fn read(
             })?)
         }
     };
-    let default_parameters = patched.object("default_parameters")?;
+    let default_parameters = patched.object("default_parameters", &before.default_parameters)?;
     check_default_parameters(strategy_row.as_deref(), &default_parameters)?;
     Ok(AuditTemplate {
         name: patched.name(&before.name)?,

@@ -152,7 +152,7 @@ async fn read(
     Ok(Audit {
         name: patched.name(&before.name)?,
         audit_type,
-        parameters: patched.object("parameters")?,
+        parameters: patched.object("parameters", &before.parameters)?,
         interval,
         goal_id: read_goal(tx, context, before, document, patched).await?,
         strategy_id: read_strategy(tx, context, before, document, patched).await?,
