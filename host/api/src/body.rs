@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use uuid::Uuid;
 use watcher_domain::Timestamp;
 
@@ -42,7 +43,7 @@ impl FromRequest<ApiState> for Body {
             .and_then(|value| value.split(';').next())
             .map(|value| value.trim().to_ascii_lowercase())
             .unwrap_or_default();
-        let read = read(request, api.options.body_limit);
+        let read = read(request, api.options.body_limit, Pace::FREE);
         let bytes = tokio::time::timeout(api.options.body_timeout, read).await.unwrap_or(Err(ApiError::TooSlow))?;
         if bytes.is_empty() || media_type == FORM {
             return Ok(Self(None));
@@ -56,14 +57,36 @@ impl FromRequest<ApiState> for Body {
     }
 }
 
+/// How fast a body is taken, so that whoever sends megabytes as fast as they can leaves the network, the memory and the processors to others, too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Bytes that are taken as they come.
+    pub(crate) at_once: usize,
+    /// Bytes per second from then on.
+    pub(crate) per_second: u32,
+}
+
+impl Pace {
+    /// As it comes: for bodies that have a small bound.
+    pub(crate) const FREE: Self = Self { at_once: usize::MAX, per_second: u32::MAX };
+
+    /// Waits until so many bytes may have arrived.
+    async fn keep(self, begin: Instant, arrived: usize) {
+        let Some(paced) = arrived.checked_sub(self.at_once) else { return };
+        let due = Duration::from_micros(paced as u64 * 1_000_000 / u64::from(self.per_second));
+        tokio::time::sleep_until(begin + due).await;
+    }
+}
+
 /// Reads a body of at most so many bytes, piece by piece into one buffer: no thread is kept for long, whatever its size.
-pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn read(request: Request, limit: usize, pace: Pace) -> Result<Bytes, ApiError> {
     let mut body = request.into_body();
     // What a client announces takes no memory before it arrives: large buffers are given room page by page.
     let announced = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(ApiError::TooLarge { limit });
     }
+    let begin = Instant::now();
     let mut bytes = Vec::with_capacity(announced);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| ApiError::Interrupted)?.into_data() else { continue };
@@ -71,19 +94,22 @@ pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiErr
             return Err(ApiError::TooLarge { limit });
         }
         bytes.extend_from_slice(&data);
+        pace.keep(begin, bytes.len()).await;
     }
     Ok(bytes.into())
 }
 
-/// Reads a body of at most so many bytes, so many of them per second, and keeps nothing of it.
-pub(crate) async fn forget(request: Request, limit: usize, pace: u32) {
+/// Reads a body of at most so many bytes and keeps nothing of it.
+pub(crate) async fn forget(request: Request, limit: usize, pace: Pace) {
     let mut body = request.into_body();
-    let mut left = limit;
+    let begin = Instant::now();
+    let mut arrived = 0_usize;
     while let Some(Ok(frame)) = body.frame().await {
-        let count = frame.data_ref().map_or(0, Bytes::len);
-        let Some(rest) = left.checked_sub(count) else { return };
-        left = rest;
-        tokio::time::sleep(Duration::from_secs(1) / pace * u32::try_from(count).unwrap_or(u32::MAX)).await;
+        arrived = arrived.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        if arrived > limit {
+            return;
+        }
+        pace.keep(begin, arrived).await;
     }
 }
 
@@ -194,5 +220,23 @@ impl<'a> Fields<'a> {
             .and_then(time::parse)
             .map(Some)
             .ok_or_else(|| self.refuse(format!("Unknown time format: {}", text::plain(value))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_more_than_may_come_at_once_is_taken_at_its_pace() {
+        let pace = Pace { at_once: 1_000, per_second: 500 };
+        for (size, duration) in [(900, 0), (1_000, 0), (1_500, 1), (3_000, 4)] {
+            let begin = Instant::now();
+            let body = vec![7; size];
+            assert_eq!(read(Request::new(body.clone().into()), 3_000, pace).await.unwrap(), body);
+            forget(Request::new(body.into()), 3_000, Pace { at_once: 0, per_second: u32::MAX }).await;
+            assert_eq!(begin.elapsed().as_secs(), duration, "{size} bytes");
+        }
+        assert!(matches!(read(Request::new(vec![7; 3_001].into()), 3_000, pace).await, Err(ApiError::TooLarge { .. })));
     }
 }

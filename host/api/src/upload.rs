@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, EXPECT};
 use watcher_registry::{RegistryError, Upload};
 
-use crate::body;
+use crate::body::{self, Pace};
 use crate::error::{ApiError, Invalid};
 use crate::multipart;
 use crate::state::ApiOptions;
@@ -16,8 +16,10 @@ const BESIDE: usize = 128 << 10;
 const LONGEST_NOTES: usize = 64 << 10;
 /// Most bytes of a signature.
 const LONGEST_SIGNATURE: usize = 16 << 10;
-/// Bytes per second that are taken of an upload that is refused anyway.
-const PACE: u32 = 16 << 20;
+/// How fast an upload is taken: a usual plugin at once.
+const PACE: Pace = Pace { at_once: 4 << 20, per_second: 32 << 20 };
+/// How fast one is taken that is refused anyway.
+const REFUSED: Pace = Pace { at_once: 0, per_second: 16 << 20 };
 
 /// Reads an upload within its bounds of size and time.
 pub(crate) async fn read(request: Request, options: &ApiOptions) -> Result<Upload, ApiError> {
@@ -34,14 +36,14 @@ pub(crate) async fn read(request: Request, options: &ApiOptions) -> Result<Uploa
         _ => return Err(ApiError::MediaType(media_type.chars().take(100).collect())),
     };
     let limit = options.upload_limit;
-    let read = body::read(request, limit.saturating_add(if boundary.is_some() { BESIDE } else { 0 }));
+    let read = body::read(request, limit.saturating_add(if boundary.is_some() { BESIDE } else { 0 }), PACE);
     let body = tokio::time::timeout(options.upload_timeout, read).await.unwrap_or(Err(ApiError::TooSlow));
     let body = body.map_err(|error| match error {
         ApiError::TooLarge { .. } => ApiError::TooLarge { limit },
         other => other,
     })?;
     // Megabytes are searched and copied: away from the threads that serve others.
-    let taken_apart = tokio::task::spawn_blocking(move || match boundary {
+    let taken_apart = watcher_fair::chore(move || match boundary {
         None => Ok(Upload { component: component(&body), notes: None, signature: None }),
         Some(boundary) => from_parts(&body, &boundary, limit),
     });
@@ -58,7 +60,7 @@ pub(crate) async fn forget(request: Request, options: &ApiOptions) {
     if !request.headers().contains_key(EXPECT) {
         let limit = options.upload_limit.saturating_add(BESIDE);
         // Who takes longer is cut off.
-        let _ = tokio::time::timeout(options.upload_timeout, body::forget(request, limit, PACE)).await;
+        let _ = tokio::time::timeout(options.upload_timeout, body::forget(request, limit, REFUSED)).await;
     }
 }
 

@@ -375,16 +375,19 @@ impl Engine {
         let actions = aside(move || actions(plan_id, plan, decided, &handlers, ids.as_ref(), now)).await;
         // The database is everybody's: it is not kept busy by many plans that each take seconds.
         let _place = if actions.len() < action::LARGE_PLAN { None } else { self.large_plans.acquire().await.ok() };
-        let mut tx = self.store.begin().await?;
-        let snapshot_id = if let Some(kept) = snapshot::find(&mut tx, snapshot_digest).await? {
-            kept
-        } else {
-            // By itself: another project's audit that looked at the same cluster does not wait until this plan is written.
-            let kept = snapshot::insert(&mut tx, observed.snapshot_id, snapshot_digest, &snapshot_bytes, now).await?;
-            tx.commit().await?;
-            tx = self.store.begin().await?;
-            kept
+        let snapshot_id = self.snapshot(observed.snapshot_id, snapshot_digest, &snapshot_bytes).await?;
+        let recorded = Recording {
+            strategy_digest: planned.input.strategy.digest,
+            planner_digest: Some(planned.planner.digest),
+            parameters: planned.input.parameters,
+            configuration: planned.input.strategy.configuration,
+            scope: audit.scope.clone(),
+            snapshot_id,
+            seed: planned.input.seed,
+            time: planned.input.time,
+            seen: planned.recorder.take(),
         };
+        let recorded = recording::Packed::new(recorded).await?;
         let plan = ActionPlan {
             id: plan_id,
             project_id: audit.project_id.clone(),
@@ -399,6 +402,7 @@ impl Engine {
             snapshot_id: Some(snapshot_id),
             stamps: Stamps::new(now),
         };
+        let mut tx = self.store.begin().await?;
         let replaced = match audit.audit_type {
             AuditType::Continuous => {
                 let message = format!("a newer run of the audit recommends action plan {plan_id}");
@@ -409,18 +413,7 @@ impl Engine {
         action_plan::insert(&mut tx, &plan).await?;
         action::insert_many(&mut tx, &actions).await?;
         efficacy_indicator::insert_many(&mut tx, &indicators, now).await?;
-        let recorded = Recording {
-            strategy_digest: planned.input.strategy.digest,
-            planner_digest: Some(planned.planner.digest),
-            parameters: planned.input.parameters,
-            configuration: planned.input.strategy.configuration,
-            scope: audit.scope.clone(),
-            snapshot_id,
-            seed: planned.input.seed,
-            time: planned.input.time,
-            seen: planned.recorder.take(),
-        };
-        recording::insert(&mut tx, audit.id, Some(plan_id), recorded, now).await?;
+        recording::insert(&mut tx, audit.id, Some(plan_id), &recorded, now).await?;
         let ended = match audit.audit_type {
             AuditType::Continuous => {
                 let next = schedule::after_run(audit, now);
@@ -437,6 +430,19 @@ impl Engine {
         // Giving back what a large plan and cluster took is work, too.
         drop(chore(move || drop((actions, planned.input.model, observed.model))));
         Ok(Recommended { plan: plan_id, state, replaced })
+    }
+
+    /// Keeps a snapshot in a transaction of its own: another project's audit that looked at the same cluster does not wait until a plan is written.
+    async fn snapshot(&self, id: SnapshotId, digest: Digest, content: &[u8]) -> Result<SnapshotId, AuditError> {
+        let mut tx = self.store.read().await?;
+        if let Some(kept) = snapshot::find(&mut tx, digest).await? {
+            return Ok(kept);
+        }
+        drop(tx);
+        let mut tx = self.store.begin().await?;
+        let kept = snapshot::insert(&mut tx, id, digest, content, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(kept)
     }
 
     fn indicators(&self, action_plan_id: ActionPlanId, decision: &Decision) -> Vec<EfficacyIndicator> {

@@ -90,7 +90,7 @@ impl StoredComponents {
     pub(crate) async fn keep(&self, digest: Digest, bytes: &Arc<[u8]>, id: Uuid, now: Timestamp) -> Result<Content> {
         let bytes = Arc::clone(bytes);
         let Some(place) = self.blobs.keep_in() else {
-            let packed = tokio::task::spawn_blocking(move || Packed::new(&bytes)).await;
+            let packed = watcher_fair::chore(move || Packed::new(&bytes)).await;
             return Ok(Content::Packed(packed.map_err(|error| RegistryError::Check(error.into()))??));
         };
         let blob = Blob { place: place.to_owned(), name: name_of(digest, id) };
@@ -155,7 +155,7 @@ async fn checked(wanted: Digest, bytes: Vec<u8>) -> std::result::Result<Vec<u8>,
 
 /// SHA-256 of a component, away from the threads that serve others: megabytes take tens of milliseconds.
 pub(crate) async fn hashed<T: AsRef<[u8]> + Send + 'static>(bytes: T) -> std::result::Result<(Digest, T), JoinError> {
-    tokio::task::spawn_blocking(move || (digest_of(bytes.as_ref()), bytes)).await
+    watcher_fair::chore(move || (digest_of(bytes.as_ref()), bytes)).await
 }
 
 /// SHA-256 of a component.

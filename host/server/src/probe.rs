@@ -73,7 +73,7 @@ impl Probe for EngineProbe {
     async fn compute_model(&self, scope: &AuditScope) -> Result<Arc<ComputeModel>, ProbeError> {
         let snapshot = self.snapshot().await?;
         let scope = scope.clone();
-        let scoped = tokio::task::spawn_blocking(move || scope.apply(snapshot.model.clone())).await;
+        let scoped = watcher_fair::chore(move || scope.apply(snapshot.model.clone())).await;
         let scoped = scoped.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         scoped.map(|model| Arc::new(model.compute)).map_err(|error| ProbeError(error.to_string()))
     }

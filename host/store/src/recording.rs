@@ -1,7 +1,7 @@
 //! What runs of audits saw.
 
 use watcher_domain::recording::Recording;
-use watcher_domain::{ActionPlanId, AuditId, Timestamp};
+use watcher_domain::{ActionPlanId, AuditId, SnapshotId, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::select::Select;
@@ -36,8 +36,24 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>> {
     Ok(json)
 }
 
-fn pack(recording: &Recording) -> Result<Vec<u8>> {
-    zstd::bulk::compress(&serde_json::to_vec(recording)?, 1).map_err(Error::Io)
+/// A recording as it is stored: made before a transaction begins, for it may take long.
+pub struct Packed {
+    snapshot: SnapshotId,
+    content: Vec<u8>,
+}
+
+impl Packed {
+    /// Compresses a recording on a thread of lower priority: what a strategy saw of a large cluster takes long enough to hold others up.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if that thread ended.
+    pub async fn new(recording: Recording) -> Result<Self> {
+        let snapshot = recording.snapshot_id;
+        let pack = move || zstd::bulk::compress(&serde_json::to_vec(&recording)?, 1).map_err(Error::Io);
+        let packed = watcher_fair::chore(pack).await;
+        let content = packed.unwrap_or_else(|ended| Err(Error::Io(std::io::Error::other(ended))))?;
+        Ok(Self { snapshot, content })
+    }
 }
 
 /// Keeps the recording of a run. It belongs to the project of the audit.
@@ -48,17 +64,13 @@ pub async fn insert(
     tx: &mut Tx,
     audit: AuditId,
     action_plan: Option<ActionPlanId>,
-    recording: Recording,
+    recording: &Packed,
     now: Timestamp,
 ) -> Result<()> {
-    let snapshot = recording.snapshot_id;
-    // What a strategy saw of a large cluster takes long enough to hold others up.
-    let packed = tokio::task::spawn_blocking(move || pack(&recording)).await;
-    let content = packed.unwrap_or_else(|ended| Err(Error::Io(std::io::Error::other(ended))))?;
     let sql = "INSERT INTO recordings (project_id, audit_id, action_plan_id, snapshot_id, content, created_at) \
                VALUES ((SELECT project_id FROM audits WHERE uuid = $1), $1, $2, $3, $4, $5)";
     let plan = action_plan.map(|plan| plan.0);
-    execute!(tx, sql, audit.0, plan, snapshot.0, content.as_slice(), now)?;
+    execute!(tx, sql, audit.0, plan, recording.snapshot.0, recording.content.as_slice(), now)?;
     Ok(())
 }
 

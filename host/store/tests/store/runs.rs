@@ -86,17 +86,19 @@ async fn a_recording_is_read_back_to_the_last_bit() {
                 Seen::Statistic { query, answer: Err(failure) },
             ],
         };
+        let second = Recording { seed: 1, ..recorded.clone() };
+        let packed = recording::Packed::new(recorded.clone()).await.unwrap();
+        let repacked = recording::Packed::new(second.clone()).await.unwrap();
         let mut tx = store.begin().await.unwrap();
-        let refused = recording::insert(&mut tx, chain.audit.id, None, recorded.clone(), make.now()).await;
+        let refused = recording::insert(&mut tx, chain.audit.id, None, &packed, make.now()).await;
         assert!(matches!(refused, Err(Error::Reference(_))), "the snapshot is not there");
         let mut tx = {
             drop(tx);
             store.begin().await.unwrap()
         };
         snapshot::insert(&mut tx, recorded.snapshot_id, digest(3), b"cluster", make.now()).await.unwrap();
-        recording::insert(&mut tx, chain.audit.id, None, recorded.clone(), make.now()).await.unwrap();
-        let second = Recording { seed: 1, ..recorded.clone() };
-        recording::insert(&mut tx, chain.audit.id, Some(chain.plan.id), second.clone(), make.now()).await.unwrap();
+        recording::insert(&mut tx, chain.audit.id, None, &packed, make.now()).await.unwrap();
+        recording::insert(&mut tx, chain.audit.id, Some(chain.plan.id), &repacked, make.now()).await.unwrap();
         tx.commit().await.unwrap();
 
         let mut tx = store.read().await.unwrap();
