@@ -173,6 +173,8 @@ limits! {
         concurrent_calls = 16,
         /// Requests to the cloud within any minute, in one process; those that are too early wait.
         requests_per_minute = 6_000,
+        /// Bytes of action plans and of what strategies saw that its audits store within an hour, in one process; after more, its next audits wait.
+        stored_bytes_per_hour = 2 << 30,
     }
 }
 

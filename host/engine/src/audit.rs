@@ -14,6 +14,7 @@ use watcher_domain::efficacy::EfficacyIndicator;
 use watcher_domain::plugin::PluginVersion;
 use watcher_domain::ports::{Fault, GuardError, Scoring};
 use watcher_domain::recording::Recording;
+use watcher_domain::weight::weight_of;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
     Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, SnapshotId, SolutionAction,
@@ -31,6 +32,7 @@ use crate::error::AuditError;
 use crate::lease;
 use crate::recorder::MemoryRecorder;
 use crate::schedule;
+use crate::upkeep::SNAPSHOT_USED;
 
 /// How a run went, for whoever shares out the next ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +41,17 @@ pub struct Ran {
     pub is_continuous: bool,
     /// Whether the run failed, and a plugin was to blame.
     pub failed_by_plugin: bool,
+    /// What it stored.
+    pub stored: Stored,
+}
+
+/// What a run stored, about: its plan and what its strategy saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes.
+    pub bytes: u64,
+    /// Bytes that runs of its project may store within an hour.
+    pub per_hour: u64,
 }
 
 /// An audit that this engine may work on, under a term of its lease.
@@ -73,6 +86,7 @@ struct Recommended {
     state: ActionPlanState,
     /// Plans of earlier runs that it replaces.
     replaced: Vec<ActionPlanId>,
+    stored: Stored,
 }
 
 impl Engine {
@@ -81,7 +95,7 @@ impl Engine {
     #[tracing::instrument(name = "audit.run", skip_all, fields(audit.id = %id))]
     pub async fn run_audit(&self, id: AuditId, interrupt: &CancellationToken) -> Result<Ran, watcher_store::Error> {
         let Some(claimed) = self.claim(id).await? else { return Ok(Ran::default()) };
-        let ran = Ran { is_continuous: claimed.audit.audit_type == AuditType::Continuous, failed_by_plugin: false };
+        let ran = Ran { is_continuous: claimed.audit.audit_type == AuditType::Continuous, ..Ran::default() };
         let work = AssertUnwindSafe(Box::pin(self.recommend(&claimed))).catch_unwind();
         let work = work.map(|ended| {
             ended.unwrap_or_else(|panic| Err(AuditError::Crashed(watcher_domain::Panic::new(panic.as_ref()))))
@@ -96,7 +110,7 @@ impl Engine {
                 let plan = recommended.plan;
                 tracing::info!(audit.id = %id, action_plan.id = %plan, "audit {id} recommends action plan {plan}");
                 self.announce(&claimed.audit, &recommended);
-                Ok(ran)
+                Ok(Ran { stored: recommended.stored, ..ran })
             }
             Some(Err(AuditError::Lost)) | None => {
                 tracing::info!(audit.id = %id, "audit {id} was stopped while it ran");
@@ -372,7 +386,12 @@ impl Engine {
         let indicators = self.indicators(plan_id, &planned.decision);
         let ids = Arc::clone(&self.ids);
         let (plan, decided, handlers) = (planned.plan, planned.decision.actions, planned.handlers);
-        let actions = aside(move || actions(plan_id, plan, decided, &handlers, ids.as_ref(), now)).await;
+        let rows = aside(move || {
+            let rows = actions(plan_id, plan, decided, &handlers, ids.as_ref(), now);
+            let bytes = rows.iter().map(bytes_of).sum::<u64>();
+            (rows, bytes)
+        });
+        let (actions, bytes) = rows.await;
         // The database is everybody's: it is not kept busy by many plans that each take seconds.
         let _place = if actions.len() < action::LARGE_PLAN { None } else { self.large_plans.acquire().await.ok() };
         let snapshot_id = self.snapshot(observed.snapshot_id, snapshot_digest, &snapshot_bytes).await?;
@@ -388,6 +407,8 @@ impl Engine {
             seen: planned.recorder.take(),
         };
         let recorded = recording::Packed::new(recorded).await?;
+        let per_hour = planned.input.account.shares.stored_bytes_per_hour;
+        let stored = Stored { bytes: recorded.bytes().saturating_add(bytes), per_hour };
         let plan = ActionPlan {
             id: plan_id,
             project_id: audit.project_id.clone(),
@@ -429,18 +450,19 @@ impl Engine {
         tx.commit().await?;
         // Giving back what a large plan and cluster took is work, too.
         drop(chore(move || drop((actions, planned.input.model, observed.model))));
-        Ok(Recommended { plan: plan_id, state, replaced })
+        Ok(Recommended { plan: plan_id, state, replaced, stored })
     }
 
     /// Keeps a snapshot in a transaction of its own: another project's audit that looked at the same cluster does not wait until a plan is written.
     async fn snapshot(&self, id: SnapshotId, digest: Digest, content: &[u8]) -> Result<SnapshotId, AuditError> {
         let mut tx = self.store.read().await?;
-        if let Some(kept) = snapshot::find(&mut tx, digest).await? {
+        let now = self.clock.now();
+        if let Some(kept) = snapshot::find(&mut tx, digest, now - SNAPSHOT_USED).await? {
             return Ok(kept);
         }
         drop(tx);
         let mut tx = self.store.begin().await?;
-        let kept = snapshot::insert(&mut tx, id, digest, content, self.clock.now()).await?;
+        let kept = snapshot::insert(&mut tx, id, digest, content, now).await?;
         tx.commit().await?;
         Ok(kept)
     }
@@ -524,6 +546,13 @@ fn actions(
         })
     };
     places.filter_map(row).collect()
+}
+
+/// Bytes that an action takes in the database, about.
+fn bytes_of(action: &Action) -> u64 {
+    const ROW: usize = 256;
+    const PARENT: usize = 39;
+    (ROW + PARENT * action.parents.len() + weight_of(&action.input_parameters)) as u64
 }
 
 /// Does what takes long with a large cluster or plan, away from the threads that serve others.

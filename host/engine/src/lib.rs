@@ -50,7 +50,11 @@ pub struct EngineOptions {
     pub continuous_audit_interval: Duration,
     /// After how long a RECOMMENDED action plan is superseded; zero for never.
     pub action_plan_expiry: Duration,
-    /// How often action plans are looked at for that.
+    /// How long recordings are kept; zero for ever.
+    pub recordings_kept: Duration,
+    /// Bytes of recordings that are kept for one project.
+    pub recordings_kept_bytes: u64,
+    /// How often action plans and recordings are looked at for their age.
     pub check_interval: Duration,
     /// How often a sign of life is given.
     pub heartbeat_interval: Duration,
@@ -71,6 +75,8 @@ impl Default for EngineOptions {
             sweep_interval: Duration::from_secs(10),
             continuous_audit_interval: Duration::from_secs(10),
             action_plan_expiry: Duration::from_hours(24),
+            recordings_kept: Duration::from_hours(30 * 24),
+            recordings_kept_bytes: 4 << 30,
             check_interval: Duration::from_mins(30),
             heartbeat_interval: Duration::from_mins(1),
             limits: RunLimits::default(),

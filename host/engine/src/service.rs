@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watcher_bus::{Control, Received, Role, Work};
 use watcher_domain::AuditId;
-use watcher_fair::{FairPermits, Owner, Permit, Place, Places, Rates};
+use watcher_fair::{Debts, FairPermits, Owner, Permit, Place, Places, Rates};
 
 use crate::Engine;
 
@@ -31,6 +31,8 @@ pub struct Service {
     permits: Arc<FairPermits>,
     /// Runs that failed by the fault of their plugin.
     failures: Arc<Rates>,
+    /// What runs stored.
+    stored: Arc<Debts>,
     running: Arc<Running>,
     ended: Arc<Notify>,
     tasks: TaskTracker,
@@ -42,7 +44,8 @@ impl Service {
         let options = &engine.options;
         let permits = FairPermits::new(options.max_audit_workers, options.max_project_audit_workers);
         let running = Places::new(MOST_WAITING, MOST_OF_PROJECT);
-        Self { engine, permits, failures: Arc::default(), running, ended: Arc::default(), tasks: TaskTracker::new() }
+        let (failures, stored) = <(Arc<Rates>, Arc<Debts>)>::default();
+        Self { engine, permits, failures, stored, running, ended: Arc::default(), tasks: TaskTracker::new() }
     }
 
     /// Works until `shutdown`, then waits for running audits to be given back.
@@ -59,6 +62,7 @@ impl Service {
                 _ = beats.tick() => report(self.engine.beat().await, "a sign of life could not be given"),
                 _ = checks.tick() => {
                     report(self.engine.supersede_old_plans().await.map(drop), "old action plans could not be superseded");
+                    report(self.engine.drop_recordings().await.map(drop), "old recordings could not be dropped");
                 }
                 received = subscription.receive() => match received {
                     Received::Work(Work::RunAudit { audit_id }) => self.start(audit_id, &shutdown),
@@ -100,6 +104,7 @@ impl Service {
             engine: Arc::clone(&self.engine),
             permits: Arc::clone(&self.permits),
             failures: Arc::clone(&self.failures),
+            stored: Arc::clone(&self.stored),
         };
         let (running, ended) = (Arc::clone(&self.running), Arc::clone(&self.ended));
         self.tasks.spawn(async move {
@@ -129,6 +134,7 @@ struct Turns {
     engine: Arc<Engine>,
     permits: Arc<FairPermits>,
     failures: Arc<Rates>,
+    stored: Arc<Debts>,
 }
 
 impl Turns {
@@ -147,6 +153,7 @@ impl Turns {
         let Some(turn) = token.run_until_cancelled(turn).await else { return Ok(false) };
         let Some((_permit, owner, _place)) = turn? else { return Ok(false) };
         let ran = Box::pin(self.engine.run_audit(id, token)).await?;
+        self.stored.charge(&owner, ran.stored.bytes, ran.stored.per_hour, Instant::now());
         if ran.failed_by_plugin {
             let now = Instant::now();
             // However far ahead: it is how long the next ones wait.
@@ -155,18 +162,24 @@ impl Turns {
         Ok(ran.is_continuous)
     }
 
-    /// A permit for a project whose plugins did not fail too often of late: others are not held up by runs that fail at once, again and again.
+    /// A permit for a project whose plugins did not fail too often of late, and whose audits did not store too much: others are not held up by runs that
+    /// fail at once, again and again, and have room left in the database.
     async fn permit(&self, owner: &Owner) -> Permit {
         loop {
             let permit = self.permits.acquire(owner.clone()).await;
             let now = Instant::now();
-            match self.failures.next(owner, self.engine.options.plugin_failures_per_minute, now) {
-                Some(next) if next > now => {
-                    drop(permit);
-                    tokio::time::sleep_until(next).await;
-                }
-                _ => return permit,
+            let failures = self.failures.next(owner, self.engine.options.plugin_failures_per_minute, now);
+            let next = failures.unwrap_or(now).max(self.stored.next(owner, now));
+            if next <= now {
+                return permit;
             }
+            drop(permit);
+            tracing::debug!(
+                project.id = owner.as_ref().map(|project| project.0.as_str()),
+                "an audit waits for {} s: its project's plugins failed too often, or its audits stored too much",
+                (next - now).as_secs()
+            );
+            tokio::time::sleep_until(next).await;
         }
     }
 }

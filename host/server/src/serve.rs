@@ -125,6 +125,8 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             sweep_interval: seconds(config.decision_engine.sweep_interval_s),
             continuous_audit_interval: seconds(config.decision_engine.continuous_audit_interval_s),
             action_plan_expiry: Duration::from_secs(config.decision_engine.action_plan_expiry_h.saturating_mul(3600)),
+            recordings_kept: Duration::from_secs(config.decision_engine.recordings_kept_d.saturating_mul(86_400)),
+            recordings_kept_bytes: config.decision_engine.recordings_kept_bytes,
             check_interval: seconds(config.decision_engine.check_periodic_interval_s),
             heartbeat_interval,
             limits,

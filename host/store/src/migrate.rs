@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     50 "0050_signatures_of_projects",
     70 "0070_versions_of_grants",
     75 "0075_blobs",
+    80 "0080_retention",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

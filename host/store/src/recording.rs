@@ -6,7 +6,7 @@ use watcher_domain::{ActionPlanId, AuditId, SnapshotId, Timestamp};
 use crate::error::{Error, Result};
 use crate::select::Select;
 use crate::store::Tx;
-use crate::value::Place;
+use crate::value::{Place, kept};
 
 /// Largest recording that is read back, in bytes of JSON. A hundred metrics of a hundred thousand instances are a tenth of it.
 const LARGEST: usize = 1 << 30;
@@ -54,6 +54,11 @@ impl Packed {
         let content = packed.unwrap_or_else(|ended| Err(Error::Io(std::io::Error::other(ended))))?;
         Ok(Self { snapshot, content })
     }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> u64 {
+        self.content.len() as u64
+    }
 }
 
 /// Keeps the recording of a run. It belongs to the project of the audit.
@@ -67,10 +72,10 @@ pub async fn insert(
     recording: &Packed,
     now: Timestamp,
 ) -> Result<()> {
-    let sql = "INSERT INTO recordings (project_id, audit_id, action_plan_id, snapshot_id, content, created_at) \
-               VALUES ((SELECT project_id FROM audits WHERE uuid = $1), $1, $2, $3, $4, $5)";
-    let plan = action_plan.map(|plan| plan.0);
-    execute!(tx, sql, audit.0, plan, recording.snapshot.0, recording.content.as_slice(), now)?;
+    let sql = "INSERT INTO recordings (project_id, audit_id, action_plan_id, snapshot_id, content, size_bytes, created_at) \
+               VALUES ((SELECT project_id FROM audits WHERE uuid = $1), $1, $2, $3, $4, $5, $6)";
+    let (plan, content) = (action_plan.map(|plan| plan.0), recording.content.as_slice());
+    execute!(tx, sql, audit.0, plan, recording.snapshot.0, content, kept(recording.bytes()), now)?;
     Ok(())
 }
 
@@ -84,4 +89,19 @@ pub async fn get(tx: &mut Tx, audit: AuditId) -> Result<Option<Recording>> {
 pub async fn of_plan(tx: &mut Tx, plan: ActionPlanId) -> Result<Option<Recording>> {
     let select = Select::new("id, content", "recordings").filter("action_plan_id = ?", plan.0);
     select.then("ORDER BY id DESC").first::<Row, _>(tx).await
+}
+
+/// Drops recordings that were made before a time, the oldest first, `limit` of them at most; how many.
+pub async fn drop_old(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64> {
+    let sql = "DELETE FROM recordings WHERE id IN \
+               (SELECT id FROM recordings WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+    Ok(execute!(tx, sql, before, i64::from(limit))?)
+}
+
+/// Drops recordings of each project beyond the newest ones that have together so many bytes, `limit` of them at most; how many.
+pub async fn drop_beyond(tx: &mut Tx, bytes: u64, limit: u32) -> Result<u64> {
+    let sql = "DELETE FROM recordings WHERE id IN (SELECT id FROM (\
+                 SELECT id, SUM(size_bytes) OVER (PARTITION BY project_id ORDER BY id DESC) AS kept FROM recordings\
+               ) AS sums WHERE kept > $1 LIMIT $2)";
+    Ok(execute!(tx, sql, kept(bytes), i64::from(limit))?)
 }

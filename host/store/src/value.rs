@@ -38,6 +38,11 @@ impl Place {
     }
 }
 
+/// A number that is not larger than what columns hold.
+pub(crate) fn kept(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// JSON as it is kept.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     Ok(serde_json::to_string(value)?)

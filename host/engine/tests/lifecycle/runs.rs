@@ -8,7 +8,7 @@ use watcher_bus::{Received, Role, Work};
 use watcher_domain::service::DECISION_ENGINE;
 use watcher_domain::{ActionPlanState, AuditEvent, AuditState, AuditType, ProjectId};
 use watcher_engine::EngineOptions;
-use watcher_store::{Reference, service};
+use watcher_store::{Reference, recording, service, snapshot};
 
 use crate::stage::{Behaviour, Stage};
 
@@ -185,6 +185,43 @@ async fn plans_that_nobody_started_are_superseded_after_their_expiry() {
     let plan = stage.plans(audit).await.remove(0);
     assert_eq!(plan.state, ActionPlanState::Superseded);
     assert_eq!(plan.status_message.as_deref(), Some("nobody started the action plan within 86400 s"));
+}
+
+#[tokio::test]
+async fn recordings_and_their_snapshots_are_dropped_when_they_are_old_and_audits_go_on() {
+    let mut stage = Stage::set().await;
+    let day = Duration::from_hours(24);
+    stage.engine.options.recordings_kept = 2 * day;
+    let mut audits = Vec::new();
+    for _ in 0..4 {
+        audits.push(stage.create(AuditType::Oneshot, |_| {}).await);
+        stage.settle().await;
+        stage.clock.advance(day);
+        stage.engine.drop_recordings().await.unwrap();
+    }
+    let mut tx = stage.store.read().await.unwrap();
+    let mut kept = Vec::new();
+    for audit in audits {
+        assert_eq!(stage.read(audit).await.state, AuditState::Succeeded);
+        kept.push(recording::get(&mut tx, audit).await.unwrap());
+    }
+    drop(tx);
+    assert_eq!(kept.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true, true]);
+    let snapshots: Vec<_> = kept.into_iter().flatten().map(|kept| kept.snapshot_id).collect();
+    assert_eq!(snapshots[0], snapshots[1], "the cluster stayed the same");
+
+    stage.clock.advance(30 * day);
+    assert_eq!(stage.engine.drop_recordings().await.unwrap(), 3);
+    let mut tx = stage.store.read().await.unwrap();
+    assert_eq!(snapshot::get(&mut tx, snapshots[0]).await.unwrap(), None);
+    drop(tx);
+    let audit = stage.create(AuditType::Oneshot, |_| {}).await;
+    stage.settle().await;
+    assert_eq!(stage.read(audit).await.state, AuditState::Succeeded, "the same cluster is kept again");
+    let never = EngineOptions { recordings_kept: Duration::ZERO, ..stage.engine.options.clone() };
+    stage.engine.options = never;
+    stage.clock.advance(300 * day);
+    assert_eq!(stage.engine.drop_recordings().await.unwrap(), 0, "zero is for ever");
 }
 
 #[tokio::test]

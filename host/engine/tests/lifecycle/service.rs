@@ -108,6 +108,30 @@ async fn a_project_with_more_audits_than_places_does_not_hold_up_another() {
 }
 
 #[tokio::test]
+async fn runs_of_a_project_that_stored_too_much_wait_and_those_of_others_do_not() {
+    let stage = Stage::set().await;
+    let shutdown = CancellationToken::new();
+    let mut engine = stage.another_engine();
+    engine.options.limits.shares.stored_bytes_per_hour = 100;
+    // The next run of the project begins when what the one before stored was counted.
+    engine.options.max_project_audit_workers = 1;
+    let service = tokio::spawn(Service::new(Arc::new(engine)).run(shutdown.clone()));
+    let mut events = stage.bus.events();
+    let storing = stage.create(AuditType::Oneshot, |audit| audit.project_id = project("storing")).await;
+    stage.bus.publish(Work::RunAudit { audit_id: storing });
+    told(&mut events, storing, AuditState::Succeeded).await;
+    let next = stage.create(AuditType::Oneshot, |audit| audit.project_id = project("storing")).await;
+    stage.bus.publish(Work::RunAudit { audit_id: next });
+    let other = stage.create(AuditType::Oneshot, |audit| audit.project_id = project("other")).await;
+    stage.bus.publish(Work::RunAudit { audit_id: other });
+    told(&mut events, other, AuditState::Succeeded).await;
+    assert_eq!(stage.read(next).await.state, AuditState::Pending);
+    shutdown.cancel();
+    service.await.unwrap();
+    assert_eq!(stage.read(next).await.state, AuditState::Pending);
+}
+
+#[tokio::test]
 async fn runs_that_fail_again_and_again_by_the_fault_of_their_plugin_wait_and_those_of_others_do_not() {
     let stage = Stage::set().await;
     stage.behave(Behaviour::Break);

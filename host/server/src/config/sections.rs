@@ -114,7 +114,11 @@ section! {
         continuous_audit_interval_s: u64 = 10, in 1..=3600;
         /// Age at which a recommended action plan is superseded, in hours; 0 for never.
         action_plan_expiry_h: u64 = 24, in 0..=876_000;
-        /// How often action plans are looked at for their age, in seconds.
+        /// How long the recordings of what strategies saw are kept, in days; 0 for ever.
+        recordings_kept_d: u64 = 30, in 0..=36_500;
+        /// Bytes of recordings that are kept for one project: of more, the oldest are dropped.
+        recordings_kept_bytes: u64 = 4 << 30, in 1 << 28..=1 << 50;
+        /// How often action plans and recordings are looked at for their age, in seconds.
         check_periodic_interval_s: u64 = 1800, in 1..=86_400;
     }
 }
@@ -164,6 +168,9 @@ section! {
         /// Requests to the cloud that action handlers of one project may send within any minute; those that are too early wait. A project may have
         /// another limit.
         requests_per_minute: u64 = Shares::default().requests_per_minute, in 1..=1_000_000_000;
+        /// Bytes of action plans and of what strategies saw that audits of one project store within an hour, half of them at once; after more, its next audits
+        /// wait for their time. A project may have another limit.
+        stored_bytes_per_hour: u64 = Shares::default().stored_bytes_per_hour, in 1_000_000..=1_000_000_000_000_000;
         /// Limits of one call of a strategy or planner. A project may have others, here and below.
         limits: Limits = Limits::default();
         /// Limits of one call of an action handler.
@@ -180,7 +187,11 @@ impl SandboxConfig {
             decision: self.limits,
             action: self.action_limits,
             scoring: self.scoring_limits,
-            shares: Shares { concurrent_calls: self.concurrent_calls, requests_per_minute: self.requests_per_minute },
+            shares: Shares {
+                concurrent_calls: self.concurrent_calls,
+                requests_per_minute: self.requests_per_minute,
+                stored_bytes_per_hour: self.stored_bytes_per_hour,
+            },
         }
     }
 }

@@ -4,7 +4,7 @@ use watcher_domain::{Digest, ProjectId};
 
 use crate::error::Result;
 use crate::store::Tx;
-use crate::value::Place;
+use crate::value::{Place, kept};
 
 /// What the calls of one component used for one project on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,6 @@ struct Row {
     duration_us: i64,
     memory_bytes: i64,
     requests: i64,
-}
-
-fn kept(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn read(number: i64) -> u64 {

@@ -6,12 +6,12 @@ use watcher_domain::cloud::{CloudRequest, CloudResponse, Method};
 use watcher_domain::journal::{ActionPhase, JournalAnswer, JournalCall};
 use watcher_domain::metric::{Aggregate, ResourceKind, Samples, StatisticQuery};
 use watcher_domain::recording::{Recording, Seen};
-use watcher_domain::{ActionPlan, ActionPlanState, Blame, Failure, SnapshotId};
+use watcher_domain::{ActionPlan, ActionPlanState, Audit, Blame, Failure, SnapshotId, Timestamp};
 use watcher_store::journal::Entry;
 use watcher_store::testing::backends;
-use watcher_store::{Error, Lease, Tx, action_plan, journal, recording, snapshot};
+use watcher_store::{Error, Lease, Tx, action_plan, audit, journal, recording, snapshot};
 
-use crate::fixtures::{Fixtures, awkward, digest};
+use crate::fixtures::{Fixtures, awkward, digest, project};
 
 #[tokio::test]
 async fn a_snapshot_is_kept_once() {
@@ -39,8 +39,8 @@ async fn who_looks_at_the_same_cluster_does_not_wait_for_a_plan_that_is_being_wr
         let plan = ActionPlan { snapshot_id: Some(kept), ..make.plan(&chain.audit, &chain.strategy) };
         action_plan::insert(&mut writing, &plan).await.unwrap();
         let mut other = store.read().await.unwrap();
-        assert_eq!(snapshot::find(&mut other, digest(1)).await.unwrap(), Some(kept), "{}", store.name);
-        assert_eq!(snapshot::find(&mut other, digest(2)).await.unwrap(), None);
+        assert_eq!(snapshot::find(&mut other, digest(1), make.now()).await.unwrap(), Some(kept), "{}", store.name);
+        assert_eq!(snapshot::find(&mut other, digest(2), make.now()).await.unwrap(), None);
         drop(other);
         if matches!(writing, Tx::Postgres(_)) {
             // Where several write at a time, another plan can name it, too.
@@ -52,6 +52,94 @@ async fn who_looks_at_the_same_cluster_does_not_wait_for_a_plan_that_is_being_wr
             other.commit().await.unwrap();
         }
         writing.commit().await.unwrap();
+    }
+}
+
+/// Keeps a recording of an audit that saw a cluster; the bytes that it takes.
+async fn record(tx: &mut Tx, audit: &Audit, seed: u64, snapshot_id: SnapshotId, now: Timestamp) -> u64 {
+    let recorded = Recording {
+        strategy_digest: digest(1),
+        planner_digest: None,
+        parameters: awkward(),
+        configuration: awkward(),
+        scope: audit.scope.clone(),
+        snapshot_id,
+        seed,
+        time: now,
+        seen: Vec::new(),
+    };
+    let packed = recording::Packed::new(recorded).await.unwrap();
+    recording::insert(tx, audit.id, None, &packed, now).await.unwrap();
+    packed.bytes()
+}
+
+#[tokio::test]
+async fn recordings_are_dropped_by_age_and_beyond_the_bytes_of_their_project() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let chain = make.chain(&store).await;
+        let theirs = Audit { project_id: project("theirs"), ..make.audit("theirs", &chain.goal, None) };
+        let mut tx = store.begin().await.unwrap();
+        audit::insert(&mut tx, &theirs).await.unwrap();
+        let kept = snapshot::insert(&mut tx, SnapshotId(make.uuid()), digest(1), b"cluster", make.now()).await.unwrap();
+        let mut bytes = Vec::new();
+        for seed in 0..4 {
+            bytes.push(record(&mut tx, &chain.audit, seed, kept, make.later(10)).await);
+        }
+        record(&mut tx, &theirs, 9, kept, make.now()).await;
+
+        let most = bytes[2] + bytes[3];
+        assert_eq!(
+            recording::drop_beyond(&mut tx, most, 1).await.unwrap(),
+            1,
+            "{}: as many as are asked for",
+            store.name
+        );
+        assert_eq!(
+            recording::drop_beyond(&mut tx, most, 10).await.unwrap(),
+            1,
+            "{}: the newest two remain",
+            store.name
+        );
+        assert_eq!(recording::drop_beyond(&mut tx, most, 10).await.unwrap(), 0);
+        let mut seeds = async |audit: &Audit| recording::get(&mut tx, audit.id).await.unwrap().map(|found| found.seed);
+        assert_eq!((seeds(&chain.audit).await, seeds(&theirs).await), (Some(3), Some(9)));
+
+        let now = make.now();
+        assert_eq!(recording::drop_old(&mut tx, now, 1).await.unwrap(), 1, "what is as old as that is kept");
+        assert_eq!(recording::drop_old(&mut tx, now, 10).await.unwrap(), 0);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(recording::drop_old(&mut tx, later, 10).await.unwrap(), 2);
+        assert_eq!(recording::get(&mut tx, chain.audit.id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_dropped_some_time_after_the_last_recording_that_names_it() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let chain = make.chain(&store).await;
+        let begin = make.now();
+        let mut tx = store.begin().await.unwrap();
+        let keep = async |tx: &mut Tx, byte: u8, now| {
+            snapshot::insert(tx, SnapshotId(make.uuid()), digest(byte), b"cluster", now).await.unwrap()
+        };
+        let (named, unused, used_again) =
+            (keep(&mut tx, 1, begin).await, keep(&mut tx, 2, begin).await, keep(&mut tx, 3, begin).await);
+        record(&mut tx, &chain.audit, 1, named, begin).await;
+        let now = make.later(60);
+        assert_eq!(snapshot::find(&mut tx, digest(3), now).await.unwrap(), None, "{}: too long ago", store.name);
+        assert_eq!(keep(&mut tx, 3, now).await, used_again, "it is the same one");
+        assert_eq!(snapshot::find(&mut tx, digest(3), now).await.unwrap(), Some(used_again));
+
+        assert_eq!(snapshot::drop_unused(&mut tx, begin, 10).await.unwrap(), 0, "{}", store.name);
+        assert_eq!(snapshot::drop_unused(&mut tx, now, 10).await.unwrap(), 1);
+        assert_eq!(snapshot::get(&mut tx, unused).await.unwrap(), None);
+        assert!(snapshot::get(&mut tx, named).await.unwrap().is_some());
+        assert!(snapshot::get(&mut tx, used_again).await.unwrap().is_some());
+        recording::drop_old(&mut tx, now, 10).await.unwrap();
+        assert_eq!(snapshot::drop_unused(&mut tx, now, 10).await.unwrap(), 1);
+        assert_eq!(snapshot::get(&mut tx, named).await.unwrap(), None);
     }
 }
 

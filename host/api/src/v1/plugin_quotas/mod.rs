@@ -106,6 +106,8 @@ pub(crate) struct PluginLimits {
     concurrent_calls: u64,
     /// Requests of action handlers to the cloud within any minute; those that are too early wait.
     requests_per_minute: u64,
+    /// Bytes of action plans and of what strategies saw that its audits store within an hour; after more, its next audits wait.
+    stored_bytes_per_hour: u64,
     /// One call of a strategy or planner.
     decision: CallLimits,
     /// One call of an action handler.
@@ -151,6 +153,7 @@ pub(crate) struct PluginLimitChanges {
     component_bytes: Option<u64>,
     concurrent_calls: Option<u64>,
     requests_per_minute: Option<u64>,
+    stored_bytes_per_hour: Option<u64>,
     decision: Option<CallLimitChanges>,
     action: Option<CallLimitChanges>,
     scoring: Option<CallLimitChanges>,
@@ -169,6 +172,7 @@ fn view(project: ProjectId, standing: &Standing) -> PluginQuotaView {
             component_bytes: limits.component_bytes,
             concurrent_calls: runs.shares.concurrent_calls,
             requests_per_minute: runs.shares.requests_per_minute,
+            stored_bytes_per_hour: runs.shares.stored_bytes_per_hour,
             decision: (&runs.decision).into(),
             action: (&runs.action).into(),
             scoring: (&runs.scoring).into(),
