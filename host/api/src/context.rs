@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
+use watcher_fair::Permit;
 use watcher_registry::Actor;
 use watcher_store::Visibility;
 
@@ -27,10 +28,12 @@ pub(crate) struct Context {
     pub(crate) base: Base,
     /// Whether soft-deleted rows are shown.
     pub(crate) show_deleted: bool,
+    /// The place that the request has among those of its project, as long as this lives.
+    pub(crate) place: Permit,
 }
 
 impl Context {
-    /// Which rows the caller sees: an administrator all, others those of their project and those of nobody.
+    /// Which rows the caller sees: an administrator all, others those of their project.
     pub(crate) fn visibility(&self) -> Visibility {
         match &self.caller.project_id {
             _ if self.api.policy.is_admin(&self.caller) => Visibility::All,
@@ -72,6 +75,7 @@ impl FromRequestParts<ApiState> for Context {
         let version = parts.extensions.get::<Microversion>().copied().unwrap_or(Microversion::LOWEST);
         let show_deleted = parts.headers.get(SHOW_DELETED).is_some_and(|value| !value.is_empty());
         let base = Base::of(parts, &api.options);
-        Ok(Self { api: api.clone(), caller, version, base, show_deleted })
+        let place = api.places.requests.acquire(caller.project_id.clone()).await;
+        Ok(Self { api: api.clone(), caller, version, base, show_deleted, place })
     }
 }

@@ -43,4 +43,4 @@ pub use policy::{
 };
 pub use router::router;
 pub use serve::{ConnectionLimits, serve};
-pub use state::{ApiOptions, ApiState, Probe, ProbeError, Requirements};
+pub use state::{ApiOptions, ApiState, Places, Probe, ProbeError, Requirements};

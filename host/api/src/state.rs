@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use watcher_bus::Bus;
 use watcher_cluster::{AuditScope, ComputeModel};
 use watcher_domain::{Clock, Ids, Strategy};
+use watcher_fair::FairPermits;
 use watcher_registry::Registry;
 use watcher_store::Store;
 
@@ -115,6 +116,35 @@ pub struct ApiState {
     pub ids: Arc<dyn Ids>,
     /// Settings.
     pub options: Arc<ApiOptions>,
+    /// How much is done at a time for one project.
+    pub places: Places,
+}
+
+/// How much is done at a time for one project, so that it does not take the connections to the database and the memory of all. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Requests that are worked on.
+    pub(crate) requests: Arc<FairPermits>,
+    /// Components that are being downloaded: each is in memory until the client has taken it.
+    pub(crate) downloads: Arc<FairPermits>,
+}
+
+impl Places {
+    /// Half of the connections of a pool; more requests wait.
+    const REQUESTS_OF_PROJECT: usize = 8;
+    /// All requests of all projects: there are not so many connections of clients.
+    const REQUESTS: usize = 1 << 20;
+    const DOWNLOADS: usize = 16;
+    const DOWNLOADS_OF_PROJECT: usize = 2;
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            requests: FairPermits::new(Self::REQUESTS, Self::REQUESTS_OF_PROJECT),
+            downloads: FairPermits::new(Self::DOWNLOADS, Self::DOWNLOADS_OF_PROJECT),
+        }
+    }
 }
 
 impl ApiState {

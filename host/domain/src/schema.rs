@@ -11,8 +11,12 @@ use std::fmt;
 use jsonschema::{PatternOptions, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
+use crate::text::middle_cut;
+
 pub use bounds::{Flaw, FlawKind, MAX_STEPS};
 
+/// Most bytes of what is said about a value that does not fit, and of where: both repeat it.
+const REASON_BYTES: usize = 2_000;
 /// Largest compiled pattern in bytes.
 const PATTERN_BYTES: usize = 256 << 10;
 /// Largest cache of a pattern at work, in bytes.
@@ -89,7 +93,11 @@ impl Schema {
             .map_err(|error| Misfit::Value { path: String::new(), reason: error.to_string() })?;
         match self.validator.iter_errors(value).next() {
             None => Ok(()),
-            Some(error) => Err(Misfit::Value { path: error.instance_path().to_string(), reason: error.to_string() }),
+            Some(error) => {
+                // Both repeat what is in the value.
+                let path = middle_cut(error.instance_path().to_string(), REASON_BYTES);
+                Err(Misfit::Value { path, reason: middle_cut(error.to_string(), REASON_BYTES) })
+            }
         }
     }
 

@@ -54,6 +54,9 @@ pub struct Stored {
     pub per_hour: u64,
 }
 
+/// How often a ONESHOT audit is begun again after the process that ran it went away: it may be the audit that ends them.
+const MOST_TERMS: i64 = 5;
+
 /// An audit that this engine may work on, under a term of its lease.
 struct Claimed {
     audit: Audit,
@@ -139,6 +142,9 @@ impl Engine {
 
     async fn recommend(&self, claimed: &Claimed) -> Result<Recommended, AuditError> {
         let audit = &claimed.audit;
+        if audit.audit_type == AuditType::Oneshot && claimed.term > MOST_TERMS {
+            return Err(AuditError::NeverEnds(claimed.term - 1));
+        }
         let observed = self.observe(audit).await?;
         let planned = self.decide_and_plan(audit, &observed).await?;
         self.record(claimed, observed, planned).await

@@ -118,6 +118,9 @@ pub enum AuditError {
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] watcher_store::Error),
+    /// Its runs never came to an end.
+    #[error("the audit was begun {0} times and never ended: each time the process that ran it went away")]
+    NeverEnds(i64),
     /// The service has a bug.
     #[error("the decision engine crashed while it ran the audit, and its log says why")]
     Crashed(#[source] Panic),
@@ -140,6 +143,7 @@ impl AuditError {
             | Self::EmptyCluster
             | Self::Lost
             | Self::Store(_)
+            | Self::NeverEnds(_)
             | Self::Crashed(_) => Fault::Host,
         }
     }

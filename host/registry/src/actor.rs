@@ -5,6 +5,9 @@ use watcher_domain::{Digest, PluginId, ProjectId, Timestamp};
 use watcher_store::plugin::{self, NewEvent};
 use watcher_store::{Tx, Visibility};
 
+/// Most characters of a text that an event keeps: events are never removed, and whoever owns a plugin changes it as often as they like.
+const LONGEST_TEXT: usize = 200;
+
 /// Somebody who does something to a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Actor {
@@ -27,7 +30,7 @@ impl Actor {
         self.is_admin || project.is_none() || project == self.project.as_ref()
     }
 
-    /// Writes down what they do.
+    /// Writes down what they do. Long texts in the detail are cut.
     pub(crate) async fn note(
         &self,
         tx: &mut Tx,
@@ -38,7 +41,26 @@ impl Actor {
         now: Timestamp,
     ) -> watcher_store::Result<()> {
         let (project, user) = (self.project.as_ref(), self.user.as_deref());
-        let event = NewEvent { plugin, project, user, event, digest, detail };
+        let event = NewEvent { plugin, project, user, event, digest, detail: brief(detail) };
         plugin::insert_event(tx, &event, now).await
+    }
+}
+
+/// A detail whose texts are no longer than an event keeps; one that was cut ends with an ellipsis. What is nested is written by administrators, and
+/// kept as it is.
+fn brief(detail: Value) -> Value {
+    let cut = |text: String| match text.char_indices().nth(LONGEST_TEXT) {
+        Some(_) => text.chars().take(LONGEST_TEXT - 1).chain(['…']).collect(),
+        None => text,
+    };
+    match detail {
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, value)| match value {
+                Value::String(text) => (name, Value::String(cut(text))),
+                other => (name, other),
+            });
+            Value::Object(members.collect())
+        }
+        other => other,
     }
 }

@@ -15,8 +15,8 @@ use crate::Registry;
 use crate::components::digest_of;
 use crate::sync::Present;
 
-/// Number of the database lock under which built-in plugins are registered, by one process at a time.
-const LOCK: i32 = 2;
+/// Number of the database lock under which built-in plugins are registered and changed, by one process at a time.
+pub(crate) const LOCK: i32 = 2;
 
 /// What became of one built-in component.
 #[derive(Debug, Clone, PartialEq, Eq)]

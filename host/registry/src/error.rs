@@ -96,9 +96,9 @@ pub enum RegistryError {
     /// A project uses its own plugins and the built-in ones without being asked.
     #[error("built-in plugins, and those of the project itself, need not be accepted")]
     NothingToAccept,
-    /// A default that cannot run.
-    #[error("version {0} is deactivated and cannot be the default")]
-    Deactivated(String),
+    /// What was asked needs a version that may run.
+    #[error(transparent)]
+    Deactivated(Deactivated),
     /// A grant for the version that runs, where none does.
     #[error("no version of the plugin runs: say which versions the grant is for")]
     NothingRuns,
@@ -134,6 +134,20 @@ pub enum RegistryError {
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] watcher_store::Error),
+}
+
+/// What a version that may run is missing for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Deactivated {
+    /// The default of a plugin is to be this one.
+    #[error("version {0} is deactivated and cannot be the default")]
+    Default(String),
+    /// A plugin is to be accepted where that needs a signature.
+    #[error(
+        "acceptance needs a signature, and no version of the plugin is active whose signatures could be asked for; \
+         accept it when one is"
+    )]
+    Acceptance,
 }
 
 impl From<ComponentError> for RegistryError {

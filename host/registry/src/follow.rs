@@ -74,7 +74,7 @@ impl Registry {
             Some(found) if found == wanted => Ok(()),
             Some(found) => {
                 strategy::update(tx, &wanted, now).await?;
-                take_along(tx, &owner.project, found.goal_id, goal_id, now).await
+                take_along(tx, owner, found.goal_id, goal_id, now).await
             }
         }
     }
@@ -133,12 +133,12 @@ impl Registry {
     }
 }
 
-/// Lets what aims at a goal of the project aim at another, if the strategy that left it for that one was the last to reach it.
-async fn take_along(tx: &mut Tx, project: &ProjectId, old: GoalId, new: GoalId, now: Timestamp) -> Result<()> {
-    let is_own = goal::list_of_project(tx, project).await?.iter().any(|row| row.id == old);
+/// Lets what aims at a goal of the project aim at another, if the strategy that left it for that one was the last to reach it. Projects that
+/// may not use the strategy any more are not told where it went: what they have there ends with the old goal.
+async fn take_along(tx: &mut Tx, owner: &Owner, old: GoalId, new: GoalId, now: Timestamp) -> Result<()> {
+    let is_own = goal::list_of_project(tx, &owner.project).await?.iter().any(|row| row.id == old);
     if old != new && is_own && strategy::list_for_goal(tx, old, &Visibility::All).await?.is_empty() {
-        audit::repoint_goal(tx, old, new, now).await?;
-        audit_template::repoint_goal(tx, old, new, now).await?;
+        plugin::repoint_goal(tx, owner.plugin, old, new, now).await?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use watcher_store::{Store, Tx, Visibility, plugin};
 use crate::Registry;
 use crate::actor::Actor;
 use crate::error::{RegistryError, Result};
+use crate::lifecycle::hold;
 
 /// Which versions a grant is to be for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +44,7 @@ impl Registry {
     ) -> Result<(Grant, Timestamp)> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let visible = Visibility::of(Some(project));
-        plugin::find(&mut tx, id, false, &visible).await?.ok_or(RegistryError::NoPlugin)?;
+        hold(&mut tx, &Visibility::of(Some(project)), id, now).await?;
         let versions = match versions {
             GrantFor::Any => GrantedVersions::Any,
             // To let nothing be asked needs no version.
@@ -56,6 +56,11 @@ impl Registry {
             GrantFor::These(names) => GrantedVersions::These(these(&mut tx, id, names).await?),
         };
         let grant = Grant { requests, versions };
+        if let Some(before) = plugin::grant_of(&mut tx, id, project).await?
+            && before.0 == grant
+        {
+            return Ok(before);
+        }
         plugin::set_grant(&mut tx, id, project, &grant, now).await?;
         let versions = match &grant.versions {
             GrantedVersions::Any => json!("any"),

@@ -40,7 +40,7 @@ pub use actor::Actor;
 pub use blobs::{BlobStores, BlobTrouble};
 pub use built_in::Registered;
 pub use components::{ComponentError, StoredComponents, Tampered};
-pub use error::{Refusal, RegistryError};
+pub use error::{Deactivated, Refusal, RegistryError};
 pub use grant::{GrantFor, grant_for};
 pub use lifecycle::{Change, Changes};
 pub use meter::{PluginUsage, UsageMeter, WRITTEN_EVERY};
@@ -134,10 +134,5 @@ impl Registry {
     pub fn with_goals(mut self, goals: Vec<GoalDescription>) -> Self {
         self.goals = goals;
         self
-    }
-
-    /// A place for an upload of a project, to be held until [`Registry::upload`] has answered.
-    pub fn place(&self, project: &watcher_domain::ProjectId) -> Result<Place, RegistryError> {
-        self.places.take(project)
     }
 }

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 use watcher_domain::plugin::{PluginVisibility, VersionState};
 use watcher_domain::{Digest, PluginId, Timestamp};
 use watcher_store::plugin::{self, Plugin, User, VersionRecord};
-use watcher_store::{SortDir, Stored, Tx};
+use watcher_store::{SortDir, Stored, Tx, Visibility};
 
 use crate::Registry;
 use crate::actor::Actor;
-use crate::error::{RegistryError, Result};
+use crate::built_in;
+use crate::error::{Deactivated, RegistryError, Result};
 use crate::upload::{Release, release};
 
 /// Most users that are looked for before a deletion.
@@ -49,7 +50,7 @@ impl Registry {
     pub async fn update(&self, actor: &Actor, id: PluginId, changes: &Changes) -> Result<Stored<Plugin>> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let before = find(&mut tx, actor, id).await?;
+        let before = hold(&mut tx, &actor.visibility(), id, now).await?;
         let mut after = before.value.clone();
         let mut detail = serde_json::Map::new();
         if let Some(visibility) = changes.visibility
@@ -101,6 +102,7 @@ impl Registry {
     ) -> Result<Release> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        hold(&mut tx, &actor.visibility(), id, now).await?;
         let before = found_release(&mut tx, actor, id, version).await?;
         if before.version.state == state {
             return Ok(before);
@@ -129,7 +131,7 @@ impl Registry {
     pub async fn delete_version(&self, actor: &Actor, id: PluginId, version: &str) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        lock_owner(&mut tx, actor, id, now).await?;
+        hold(&mut tx, &actor.visibility(), id, now).await?;
         let Release { plugin, version } = found_release(&mut tx, actor, id, version).await?;
         let digest = version.version.digest;
         refuse_if_used(&mut tx, actor, &plugin, Some(digest)).await?;
@@ -149,8 +151,7 @@ impl Registry {
     pub async fn delete(&self, actor: &Actor, id: PluginId) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        lock_owner(&mut tx, actor, id, now).await?;
-        let plugin = find(&mut tx, actor, id).await?;
+        let plugin = hold(&mut tx, &actor.visibility(), id, now).await?;
         refuse_if_used(&mut tx, actor, &plugin, None).await?;
         // Page by page: there may be as many as the project's quota allows.
         loop {
@@ -178,12 +179,18 @@ pub(crate) async fn find(tx: &mut Tx, actor: &Actor, id: PluginId) -> Result<Sto
     plugin::find(tx, id, false, &actor.visibility()).await?.ok_or(RegistryError::NoPlugin)
 }
 
-/// Waits for uploads of the plugin's owner: a version must not come to a plugin that is being deleted.
-async fn lock_owner(tx: &mut Tx, actor: &Actor, id: PluginId, now: Timestamp) -> Result<()> {
-    match &find(tx, actor, id).await?.project_id {
-        Some(owner) => Ok(plugin::lock_project(tx, owner, now).await?),
-        None => Ok(()),
+/// The plugin, if it is seen, with all that its owner has held until the transaction ends: nobody undoes what another one writes at the
+/// same time, a version does not come to a plugin that is being deleted, and a goal stays while a strategy is given it.
+///
+/// Every change of a plugin begins with this, before it holds anything else, so that no two wait for each other.
+pub(crate) async fn hold(tx: &mut Tx, visible: &Visibility, id: PluginId, now: Timestamp) -> Result<Stored<Plugin>> {
+    let seen = plugin::find(tx, id, false, visible).await?.ok_or(RegistryError::NoPlugin)?;
+    match &seen.project_id {
+        Some(owner) => plugin::lock_project(tx, owner, now).await?,
+        None => tx.lock(built_in::LOCK).await?,
     }
+    // Whoever was waited for may have changed it, hidden it or deleted it.
+    plugin::find(tx, id, false, visible).await?.ok_or(RegistryError::NoPlugin)
 }
 
 async fn found_release(tx: &mut Tx, actor: &Actor, id: PluginId, version: &str) -> Result<Release> {
@@ -199,7 +206,7 @@ async fn runnable(tx: &mut Tx, id: PluginId, version: &str) -> Result<Digest> {
     let found = found.ok_or_else(|| RegistryError::NoVersion(version.to_owned()))?;
     match found.state {
         VersionState::Active | VersionState::Deprecated => Ok(found.version.digest),
-        VersionState::Deactivated => Err(RegistryError::Deactivated(version.to_owned())),
+        VersionState::Deactivated => Err(RegistryError::Deactivated(Deactivated::Default(version.to_owned()))),
     }
 }
 

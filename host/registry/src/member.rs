@@ -9,8 +9,8 @@ use watcher_store::plugin::{self, Member};
 
 use crate::Registry;
 use crate::actor::Actor;
-use crate::error::{RegistryError, Result};
-use crate::lifecycle::find;
+use crate::error::{Deactivated, RegistryError, Result};
+use crate::lifecycle::hold;
 use crate::quota::ask;
 use crate::signing;
 
@@ -19,7 +19,7 @@ impl Registry {
     pub async fn offer(&self, actor: &Actor, id: PluginId, project: &ProjectId) -> Result<Member> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let plugin = find(&mut tx, actor, id).await?;
+        let plugin = hold(&mut tx, &actor.visibility(), id, now).await?;
         let owner = plugin.project_id.clone().ok_or(RegistryError::BuiltIn)?;
         if plugin.visibility != PluginVisibility::Shared {
             return Err(RegistryError::NotShared(plugin.visibility));
@@ -27,7 +27,6 @@ impl Registry {
         if owner == *project {
             return Err(RegistryError::NothingToAccept);
         }
-        plugin::lock_project(&mut tx, &owner, now).await?;
         let standing = self.standing_in(&mut tx, &owner, now).await?;
         if !plugin::offer(&mut tx, id, project, now).await? {
             return Err(RegistryError::Member(project.0.clone()));
@@ -45,7 +44,7 @@ impl Registry {
     pub async fn withdraw(&self, actor: &Actor, id: PluginId, project: &ProjectId) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        find(&mut tx, actor, id).await?;
+        hold(&mut tx, &actor.visibility(), id, now).await?;
         let is_member = plugin::find_member(&mut tx, id, project).await?.is_some_and(|member| member.is_offered);
         if !is_member || !plugin::remove_member(&mut tx, id, project).await? {
             return Err(RegistryError::NoMember(project.0.clone()));
@@ -67,15 +66,21 @@ impl Registry {
     ) -> Result<MemberStatus> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let visible = Visibility::of(Some(project));
-        let plugin = plugin::find(&mut tx, id, false, &visible).await?.ok_or(RegistryError::NoPlugin)?;
+        let plugin = hold(&mut tx, &Visibility::of(Some(project)), id, now).await?;
         if plugin.project_id.is_none() || plugin.project_id.as_ref() == Some(project) {
             return Err(RegistryError::NothingToAccept);
         }
-        if status == MemberStatus::Accepted
-            && let Some(version) = plugin::effective(&mut tx, id).await?
-        {
-            signing::require(&mut tx, Stage::Acceptance, Some(project), version.digest, &[]).await?;
+        if status == MemberStatus::Accepted {
+            match plugin::effective(&mut tx, id).await? {
+                Some(version) => {
+                    signing::require(&mut tx, Stage::Acceptance, Some(project), version.digest, &[]).await?;
+                }
+                // Whatever is activated later would be accepted unseen.
+                None if signing::is_required(&mut tx, Stage::Acceptance, Some(project)).await? => {
+                    return Err(RegistryError::Deactivated(Deactivated::Acceptance));
+                }
+                None => {}
+            }
         }
         let member = plugin::find_member(&mut tx, id, project).await?;
         let is_offered = member.as_ref().is_some_and(|member| member.is_offered);

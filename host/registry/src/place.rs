@@ -22,10 +22,10 @@ pub(crate) struct Places {
     taken: Arc<Mutex<Taken>>,
 }
 
-/// A place for one upload, free again when it is dropped.
+/// An upload that was let begin, with the place that it has: free again when it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    project: ProjectId,
+    pub(crate) project: ProjectId,
     taken: Arc<Mutex<Taken>>,
 }
 

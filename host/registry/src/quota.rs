@@ -6,7 +6,9 @@ use watcher_store::plugin::{self, Usage};
 use watcher_store::{Store, Tx};
 
 use crate::Registry;
+use crate::actor::Actor;
 use crate::error::{RegistryError, Result};
+use crate::place::Place;
 
 macro_rules! quotas {
     ($($(#[$doc:meta])* $name:ident = $default:expr,)*) => {
@@ -110,26 +112,26 @@ impl Registry {
         Ok(standing)
     }
 
-    /// Whether a project may begin another upload now: asked before its bytes are read, so that whoever uploads too often costs little.
+    /// Lets an upload of the caller's project begin: it is counted, whatever becomes of it, and has a place in memory until it has ended.
+    /// Asked before its bytes are read, so that whoever uploads too often costs little.
     ///
     /// # Errors
-    /// [`RegistryError::TooManyUploads`] if not.
-    pub async fn may_upload(&self, project: &ProjectId) -> Result<()> {
-        refuse_too_many(&self.standing(project).await?)
+    /// [`RegistryError::TooManyAtOnce`] or [`RegistryError::Busy`] without a place, [`RegistryError::TooManyUploads`] after too many;
+    /// [`RegistryError::NoProject`].
+    pub async fn begin_upload(&self, actor: &Actor) -> Result<Place> {
+        let project = actor.project.as_ref().ok_or(RegistryError::NoProject)?;
+        let place = self.places.take(project)?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        plugin::lock_project(&mut tx, project, now).await?;
+        let Standing { limits, uploads, .. } = self.standing_in(&mut tx, project, now).await?;
+        if uploads >= limits.uploads_per_hour {
+            return Err(RegistryError::TooManyUploads { limit: limits.uploads_per_hour });
+        }
+        plugin::begin_upload(&mut tx, project, now - HOUR, now).await?;
+        tx.commit().await?;
+        Ok(place)
     }
-
-    /// Counts an upload that begins now, unless there were too many.
-    pub(crate) async fn count_upload(&self, tx: &mut Tx, project: &ProjectId, now: Timestamp) -> Result<Standing> {
-        let standing = self.standing_in(tx, project, now).await?;
-        refuse_too_many(&standing)?;
-        plugin::begin_upload(tx, project, now - HOUR, now).await?;
-        Ok(standing)
-    }
-}
-
-fn refuse_too_many(standing: &Standing) -> Result<()> {
-    let limit = standing.limits.uploads_per_hour;
-    if standing.uploads >= limit { Err(RegistryError::TooManyUploads { limit }) } else { Ok(()) }
 }
 
 /// Refuses what would be more than a project may have.

@@ -10,6 +10,8 @@ use watcher_store::{Store, Tx, plugin};
 use crate::Registry;
 use crate::actor::Actor;
 use crate::error::{RegistryError, Result};
+use crate::lifecycle::hold;
+use crate::upload::release;
 
 /// Signatures that one text may have.
 const MOST_AT_ONCE: usize = 16;
@@ -37,6 +39,21 @@ async fn policy(tx: &mut Tx, project: Option<&ProjectId>) -> Result<SigningPolic
     Ok(serde_json::from_value(stored).map_err(watcher_store::Error::Json)?)
 }
 
+/// The policies that ask for a signature at a stage: the one for all, and that of the project.
+async fn policies(tx: &mut Tx, stage: Stage, project: Option<&ProjectId>) -> Result<Vec<SigningPolicy>> {
+    let mut policies = vec![policy(tx, None).await?];
+    if project.is_some() {
+        policies.push(policy(tx, project).await?);
+    }
+    policies.retain(|policy| policy.require.contains(&stage));
+    Ok(policies)
+}
+
+/// Whether a signature is needed at a stage.
+pub(crate) async fn is_required(tx: &mut Tx, stage: Stage, project: Option<&ProjectId>) -> Result<bool> {
+    Ok(!policies(tx, stage, project).await?.is_empty())
+}
+
 /// Refuses a component that neither the project's policy nor the one for all lets through. `fresh` came with the request.
 pub(crate) async fn require(
     tx: &mut Tx,
@@ -45,11 +62,7 @@ pub(crate) async fn require(
     digest: Digest,
     fresh: &[Signature],
 ) -> Result<()> {
-    let mut policies = vec![policy(tx, None).await?];
-    if project.is_some() {
-        policies.push(policy(tx, project).await?);
-    }
-    policies.retain(|policy| policy.require.contains(&stage));
+    let policies = policies(tx, stage, project).await?;
     if policies.is_empty() {
         return Ok(());
     }
@@ -127,13 +140,18 @@ impl Registry {
         let added = read(text)?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let release = crate::upload::release(&mut tx, actor, id, version).await?;
+        hold(&mut tx, &actor.visibility(), id, now).await?;
+        let release = release(&mut tx, actor, id, version).await?;
         let digest = release.version.version.digest;
         let owner = release.plugin.value.project_id.as_ref();
+        let before = signatures(&mut tx, digest, owner).await?;
         keep(&mut tx, digest, owner, &added, now).await?;
+        let all = signatures(&mut tx, digest, owner).await?;
+        if all == before {
+            return Ok(all);
+        }
         let keys: Vec<&str> = added.iter().map(|signature| signature.key.as_str()).collect();
         actor.note(&mut tx, id, "signed", Some(digest), json!({"keys": keys}), now).await?;
-        let all = signatures(&mut tx, digest, owner).await?;
         plugin::bump(&mut tx).await?;
         tx.commit().await?;
         Ok(all)

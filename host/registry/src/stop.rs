@@ -9,6 +9,7 @@ use watcher_store::{Tx, Visibility, action, action_plan, audit};
 use crate::Registry;
 use crate::actor::Actor;
 use crate::error::Result;
+use crate::lifecycle::hold;
 use crate::upload::release;
 
 /// How many audits or action plans are looked at together.
@@ -39,6 +40,7 @@ impl Registry {
     ) -> Result<Stopped> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        hold(&mut tx, &actor.visibility(), id, now).await?;
         let found = release(&mut tx, actor, id, version).await?;
         if found.version.state != VersionState::Deactivated {
             return Ok(Stopped::default());
@@ -58,6 +60,9 @@ impl Registry {
             PluginKind::Action => work.action_plans().await?,
         }
         let stopped = work.stopped;
+        if stopped == Stopped::default() {
+            return Ok(stopped);
+        }
         let detail = json!({
             "version": number,
             "reason": reason,

@@ -14,6 +14,7 @@ use crate::actor::Actor;
 use crate::check::Checked;
 use crate::components::{hashed, settle};
 use crate::error::{RegistryError, Result};
+use crate::place::Place;
 use crate::quota::ask;
 use crate::signing;
 
@@ -38,13 +39,14 @@ pub struct Release {
 }
 
 impl Registry {
-    /// Checks a component and makes it a version. On refusal nothing of it is kept, but that there was an upload is counted.
+    /// Checks a component and makes it a version of the project whose upload began with [`Registry::begin_upload`]. On refusal nothing of
+    /// it is kept.
     ///
     /// # Errors
     /// [`RegistryError::Refused`] says everything that is wrong with the component. What can be refused without looking into it is refused
     /// before. [`RegistryError::Blob`] if its bytes could not be stored.
-    pub async fn upload(&self, actor: &Actor, upload: Upload) -> Result<Release> {
-        let project = actor.project.clone().ok_or(RegistryError::NoProject)?;
+    pub async fn upload(&self, place: Place, actor: &Actor, upload: Upload) -> Result<Release> {
+        let project = place.project.clone();
         let hashed = hashed(Arc::clone(&upload.component)).await;
         let (digest, _) = hashed.map_err(|error| RegistryError::Check(error.into()))?;
         let size_bytes = upload.component.len() as u64;
@@ -70,21 +72,18 @@ impl Registry {
             project.id = %project,
             "{} {} has version {} now", plugin.kind, plugin.name, version.description.version
         );
+        // The component is in memory until here.
+        drop(place);
         Ok(release)
     }
 
-    /// Refuses what needs no look into the component, and counts the upload.
+    /// Refuses what needs no look into the component. It is asked again when the version is inserted.
     async fn admit(&self, project: &ProjectId, digest: Digest, size_bytes: u64) -> Result<()> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        plugin::lock_project(&mut tx, project, now).await?;
-        let standing = self.count_upload(&mut tx, project, now).await?;
-        // Counted even if it is refused now: to be told so is an answer, too.
-        tx.commit().await?;
+        let mut tx = self.store.read().await?;
+        let standing = self.standing_in(&mut tx, project, self.clock.now()).await?;
         ask("bytes in one component", 0, size_bytes, standing.limits.component_bytes)?;
         ask("versions of plugins", standing.usage.versions, 1, standing.limits.versions)?;
         ask("bytes of components", standing.usage.bytes, size_bytes, standing.limits.bytes)?;
-        let mut tx = self.store.read().await?;
         refuse_same_component(&mut tx, project, digest).await
     }
 

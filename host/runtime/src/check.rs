@@ -155,10 +155,20 @@ pub async fn run(
 
 /// Why the compiler refused, told apart by what an author would do about it.
 fn not_compiled(report: &mut Report, reason: String) {
-    const OFF: [&str; 4] = ["must be enabled", "not enabled", "is not supported", "support is disabled"];
+    const OFF: [&str; 10] = [
+        "must be enabled",
+        "not enabled",
+        "is not supported",
+        "support is disabled",
+        "is disabled",
+        "are disabled",
+        "are disallowed",
+        "requires the component model",
+        "not supported without",
+        "required for",
+    ];
     if OFF.iter().any(|words| reason.contains(words)) {
-        let expected =
-            "a build without threads, shared memory, 64-bit memories, relaxed SIMD and asynchronous functions";
+        let expected = "a build without threads, shared memory, 64-bit memories, relaxed SIMD, garbage collection, exceptions and asynchronous functions";
         return refuse(report, ProblemCode::Feature, reason, expected);
     }
     let code = if reason.contains("Invalid input WebAssembly") { ProblemCode::Malformed } else { ProblemCode::Compile };

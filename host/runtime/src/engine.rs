@@ -40,6 +40,21 @@ pub(crate) const TABLES_PER_COMPONENT: u32 = 32;
 pub(crate) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 pub(crate) const TABLE_ELEMENTS: usize = 1 << 18;
 
+/// What of WebAssembly there is. Whatever is not named is off, whatever the engine has on by itself: without its garbage collector, which is not built in,
+/// it lets subtypes of functions through, and ends the process when one is looked at.
+const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
 /// An engine for at most `max_instances` guests at once.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that makes engines")]
 pub(crate) fn new(max_instances: u32) -> Result<Engine, RuntimeError> {
@@ -59,9 +74,8 @@ fn settings() -> Config {
 
     // The same bits whatever the processor.
     config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true).wasm_relaxed_simd(false);
-    config.wasm_features(WasmFeatures::THREADS, false).shared_memory(false);
-    config.wasm_memory64(false).wasm_custom_page_sizes(false);
-    config.wasm_component_model(true).concurrency_support(false);
+    config.wasm_features(WasmFeatures::all().difference(FEATURES), false).wasm_features(FEATURES, true);
+    config.shared_memory(false).concurrency_support(false);
 
     config.consume_fuel(true).operator_cost(costs());
 

@@ -103,7 +103,7 @@ pub(crate) fn explain(error: &wasmtime::Error, call: &mut Call, limits: &Limits,
         return RunError::Trap { plugin, reason: call.log.with_last_error(reason) };
     }
     // The engine has no type for these two.
-    let text = format!("{error:#}");
+    let text = error.root_cause().to_string();
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         return match frames {
             Some(_) => limit(plugin, LimitName::HostCallFuel, limits.host_call_fuel),
@@ -113,7 +113,6 @@ pub(crate) fn explain(error: &wasmtime::Error, call: &mut Call, limits: &Limits,
     if text.contains("store handle limit exceeded") {
         return limit(plugin, LimitName::Resources, limits.resources);
     }
-    let text = error.root_cause().to_string();
     match frames {
         Some(_) => RunError::Trap { plugin, reason: call.log.with_last_error(&text) },
         None if call.entered => RunError::InvalidOutput { plugin, reason: text },

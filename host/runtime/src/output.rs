@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::solution::{PlannedAction, check_plan};
+use watcher_domain::text::middle_cut;
 use watcher_domain::weight::weight_of;
 use watcher_domain::{Blame, Failure, GlobalEfficacy, Limits, Solution, SolutionAction};
 
@@ -43,8 +44,11 @@ pub(crate) enum Bad {
     Invalid(String),
 }
 
+/// Most bytes of what is said about a result that makes no sense: it repeats what the plugin returned.
+const REASON_BYTES: usize = 2_000;
+
 fn invalid<T>(reason: String) -> Result<T, Bad> {
-    Err(Bad::Invalid(reason))
+    Err(Bad::Invalid(middle_cut(reason, REASON_BYTES)))
 }
 
 /// Counts the bytes of a result.

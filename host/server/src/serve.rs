@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use watcher_api::{ApiOptions, ApiState, ConnectionLimits, CorsOptions, Policy};
+use watcher_api::{ApiOptions, ApiState, ConnectionLimits, CorsOptions, Places, Policy};
 use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::Bus;
 use watcher_domain::{Clock, Ids, SystemClock, SystemIds};
@@ -92,7 +92,9 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     let meter = Arc::new(UsageMeter::new(store.clone(), Arc::clone(&clock)));
     let runtime = wiring::service_runtime(&config, Arc::new(components.clone()), meter.clone())?;
     let limits = config.sandbox.run_limits();
-    let registry = Registry::new(store.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids))
+    // Requests of clients may take all of their connections to the database: audits and action plans have others.
+    let front = store.apart();
+    let registry = Registry::new(front.clone(), runtime.clone(), Arc::clone(&clock), Arc::clone(&ids))
         .with_options(config.registry.options(limits))
         .with_components(components.clone())
         .with_goals(watcher_domain::goal::built_in())
@@ -165,7 +167,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     engine.beat().await.context("cannot write to the database")?;
     applier.beat().await.context("cannot write to the database")?;
     let router = watcher_api::router(ApiState {
-        store: store.clone(),
+        store: front,
         registry: Arc::new(registry),
         bus: bus.clone(),
         authentication: cloud.authentication,
@@ -194,11 +196,13 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
             upload_timeout: seconds(config.registry.upload_timeout_s),
             ..ApiOptions::default()
         }),
+        places: Places::default(),
     });
     let api_stop = stop.clone();
     let connections = ConnectionLimits {
         connections: config.api.max_connections,
         head_timeout: Duration::from_secs(config.api.head_timeout_s),
+        write_timeout: Duration::from_secs(config.api.write_timeout_s),
         ..ConnectionLimits::default()
     };
     let mut tasks = vec![

@@ -13,7 +13,7 @@ use crate::page::{Page, Stored, sort_keys};
 use crate::reference::{Reference, Visibility};
 use crate::store::Tx;
 use crate::table::Table;
-use crate::value::{Place, StampsRow, json};
+use crate::value::{Place, StampsRow, json, said};
 
 const TABLE: Table = Table {
     name: "actions",
@@ -211,7 +211,7 @@ pub async fn transition(
 ) -> Result<bool> {
     let sql = "UPDATE actions SET state = $3, status_message = COALESCE($4, status_message), updated_at = $5 \
                WHERE uuid = $1 AND state = $2 AND deleted = 0";
-    Ok(execute!(tx, sql, id.0, from.as_str(), to.as_str(), status_message, now)? == 1)
+    Ok(execute!(tx, sql, id.0, from.as_str(), to.as_str(), status_message.map(said), now)? == 1)
 }
 
 /// The same under a term of the lease of its plan: an applier that lost the plan moves nothing.
@@ -256,5 +256,5 @@ pub async fn cancel_pending_of_plan(tx: &mut Tx, plan: ActionPlanId, now: Timest
 /// Says why an action is as it is; `false` if it is not there any more.
 pub async fn update_message(tx: &mut Tx, id: ActionId, message: &str, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE actions SET status_message = $2, updated_at = $3 WHERE uuid = $1 AND deleted = 0";
-    Ok(execute!(tx, sql, id.0, message, now)? == 1)
+    Ok(execute!(tx, sql, id.0, said(message), now)? == 1)
 }

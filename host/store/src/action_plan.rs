@@ -12,7 +12,7 @@ use crate::reference::{Reference, Visibility};
 use crate::select::Select;
 use crate::store::{Lease, Tx};
 use crate::table::Table;
-use crate::value::{Place, StampsRow, json};
+use crate::value::{Place, StampsRow, json, said};
 
 const TABLE: Table = Table {
     name: "action_plans",
@@ -175,7 +175,7 @@ pub async fn transition(
 /// Says why a plan is as it is; `false` if it is not there any more.
 pub async fn set_status_message(tx: &mut Tx, id: ActionPlanId, message: &str, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE action_plans SET status_message = $2, updated_at = $3 WHERE uuid = $1 AND deleted = 0";
-    Ok(execute!(tx, sql, id.0, message, now)? == 1)
+    Ok(execute!(tx, sql, id.0, said(message), now)? == 1)
 }
 
 /// Takes a PENDING plan: it becomes ONGOING, on the host of `lease`, until `lease.until`. The term under which this claim may write, or
@@ -208,7 +208,8 @@ pub async fn finish(
                WHERE uuid = $1 AND lease_term = $2 AND state = $3 AND deleted = 0";
     for from in [ActionPlanState::Ongoing, ActionPlanState::Cancelling] {
         let is_allowed = ActionPlanEvent::ALL.iter().any(|event| from.after(*event) == Ok(to));
-        if is_allowed && execute!(tx, sql, id.0, term, from.as_str(), to.as_str(), status_message, now)? == 1 {
+        if is_allowed && execute!(tx, sql, id.0, term, from.as_str(), to.as_str(), status_message.map(said), now)? == 1
+        {
             return Ok(true);
         }
     }

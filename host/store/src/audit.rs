@@ -8,7 +8,7 @@ use crate::page::{Page, Stored, sort_keys};
 use crate::reference::{Reference, Visibility};
 use crate::store::{Lease, Tx};
 use crate::table::Table;
-use crate::value::{Place, StampsRow, json};
+use crate::value::{Place, StampsRow, json, said};
 
 const TABLE: Table = Table {
     name: "audits",
@@ -302,7 +302,7 @@ pub async fn finish(
 ) -> Result<bool> {
     let sql = "UPDATE audits SET state = $3, status_message = $4, lease_owner = NULL, lease_until = NULL, updated_at = $5 \
                WHERE uuid = $1 AND lease_term = $2 AND state = 'ONGOING' AND deleted = 0";
-    Ok(execute!(tx, sql, id.0, term, to.as_str(), status_message, now)? == 1)
+    Ok(execute!(tx, sql, id.0, term, to.as_str(), status_message.map(said), now)? == 1)
 }
 
 /// Gives a claim up: whoever comes next may claim the audit at once. ONESHOT and EVENT audits return to the queue; a CONTINUOUS one stays

@@ -46,7 +46,7 @@ fn uuid_like(text: &str) -> Option<Uuid> {
 pub enum Visibility {
     /// All rows.
     All,
-    /// Those of one project. Of what plugins bring, also those of other projects' plugins that it may use.
+    /// Those of one project. Of what plugins bring, also those of nobody, and those of other projects' plugins that it may use.
     Project(ProjectId),
 }
 

@@ -102,10 +102,12 @@ impl Select {
         if show_deleted { self } else { self.only("deleted = 0") }
     }
 
+    /// Rows that projects make: what is nobody's was made by an administrator without a project, and is for those alone.
     pub(crate) fn visible(self, visible: &Visibility) -> Self {
         match visible {
             Visibility::All => self,
-            Visibility::Project(project) => self.filter("(project_id IS NULL OR project_id = ?)", project.0.as_str()),
+            Visibility::Project(project) if project.0.is_empty() => self.only("project_id IS NULL"),
+            Visibility::Project(project) => self.filter("project_id = ?", project.0.as_str()),
         }
     }
 

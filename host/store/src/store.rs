@@ -13,7 +13,7 @@ use watcher_domain::Timestamp;
 use crate::error::{Error, Result};
 use crate::finish::Finish;
 
-/// Connections to a PostgreSQL server, of one process.
+/// Connections to a PostgreSQL server, of one pool.
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Connections that read a SQLite file; one more writes.
 const SQLITE_READERS: u32 = 4;
@@ -39,7 +39,7 @@ pub struct SqliteStore {
     write: SqlitePool,
     read: SqlitePool,
     /// The folder of a database that goes away with its last handle.
-    _folder: Option<Arc<tempfile::TempDir>>,
+    folder: Option<Arc<tempfile::TempDir>>,
 }
 
 /// A transaction. Dropped without [`Tx::commit`], nothing of it was written.
@@ -90,6 +90,22 @@ impl Store {
         } else {
             let reason = "it begins neither with postgres:// nor with sqlite://".to_owned();
             Err(Error::Url { url: without_password(url), reason })
+        }
+    }
+
+    /// The same database over connections of its own, opened when they are first needed: whoever takes all of these takes none of those. A SQLite file
+    /// still has one writer.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        match self {
+            Self::Postgres(pool) => {
+                Self::Postgres(pool.options().clone().connect_lazy_with(pool.connect_options().as_ref().clone()))
+            }
+            Self::Sqlite(SqliteStore { write, read, folder }) => Self::Sqlite(SqliteStore {
+                write: write.clone(),
+                read: read.options().clone().connect_lazy_with(read.connect_options().as_ref().clone()),
+                folder: folder.clone(),
+            }),
         }
     }
 
@@ -227,7 +243,7 @@ async fn sqlite(options: SqliteConnectOptions, folder: Option<Arc<tempfile::Temp
     };
     let write = pool(1).connect_with(options.clone()).await.map_err(open)?;
     let read = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "ON")).await.map_err(open)?;
-    Ok(Store::Sqlite(SqliteStore { write, read, _folder: folder }))
+    Ok(Store::Sqlite(SqliteStore { write, read, folder }))
 }
 
 fn bad_url(url: &str, error: &sqlx::Error) -> Error {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use watcher_domain::{Digest, Stamps, Timestamp};
+use watcher_domain::{Digest, Stamps, Timestamp, text};
 
 use crate::error::{Error, Result};
 
@@ -36,6 +36,14 @@ impl Place {
     pub(crate) fn number<T: TryFrom<i64>>(self, column: &'static str, number: i64) -> Result<T> {
         number.try_into().map_err(|_| self.corrupt(column))
     }
+}
+
+/// Most bytes of a status message: a page has a thousand of them.
+const MESSAGE_BYTES: usize = 8_192;
+
+/// A status message as it is kept, whoever's words are in it.
+pub(crate) fn said(message: &str) -> String {
+    text::middle_cut(text::lines(message).into_owned(), MESSAGE_BYTES)
 }
 
 /// A number that is not larger than what columns hold.

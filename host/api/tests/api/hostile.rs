@@ -34,6 +34,7 @@ impl Listening {
             connections: CONNECTIONS,
             head_timeout: Duration::from_millis(500),
             head_bytes: 16 << 10,
+            write_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_millis(500),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -323,5 +324,21 @@ async fn more_connections_than_there_may_be_wait_for_their_turn() {
     // All are silent, and so are cut off after a while; then the next one is served.
     listening.still_serves().await;
     drop(idle);
+    listening.end().await;
+}
+
+#[tokio::test]
+async fn clients_that_take_nothing_of_their_answers_are_cut_off() {
+    // More than fits into the buffers of a connection on both sides.
+    let asked = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+    let listening = Listening::new().await;
+    let mut deaf = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut stream = listening.connect().await;
+        stream.write_all(&asked).await.unwrap();
+        deaf.push(stream);
+    }
+    listening.still_serves().await;
+    drop(deaf);
     listening.end().await;
 }

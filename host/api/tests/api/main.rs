@@ -12,6 +12,7 @@ mod lists;
 mod openapi;
 mod operations;
 mod patches;
+mod places;
 mod plugins;
 mod races;
 mod recent;

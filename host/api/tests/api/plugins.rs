@@ -243,6 +243,29 @@ async fn an_upload_too_many_is_let_in_and_forgotten_unless_its_sender_waits_to_b
 }
 
 #[tokio::test]
+async fn uploads_too_many_hold_no_places_while_they_arrive() {
+    let service = Service::with_tokens().await;
+    service.ok("admin", "PUT", "/v1/plugin_quotas/a", Some(json!({"limits": {"uploads_per_hour": 0}}))).await;
+    let (arrives, mut arriving) = tokio::sync::mpsc::unbounded_channel();
+    let mut requests = tokio::task::JoinSet::new();
+    // One more than a project has places.
+    for _ in 0..3 {
+        let arrives = arrives.clone();
+        let pieces = futures::stream::once(async move {
+            arrives.send(()).unwrap();
+            std::future::pending::<Result<Vec<u8>, Infallible>>().await
+        });
+        let request = Request::post("/v1/plugins").header("x-auth-token", "member-a");
+        let request = request.header("content-type", "application/wasm").body(Body::from_stream(pieces)).unwrap();
+        requests.spawn(service.router.clone().oneshot(request));
+        tokio::select! {
+            Some(()) = arriving.recv() => {}
+            Some(answer) = requests.join_next() => panic!("{} before it arrived", answer.unwrap().unwrap().status()),
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_private_is_as_if_it_were_not_there() {
     for (backend, service) in Service::each().await {
         let plugin = service.uploaded("member-a", &strategy("mine", "1.0.0", "my_goal")).await;

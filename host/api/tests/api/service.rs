@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use watcher_api::{
-    ApiOptions, ApiState, AuthError, Authentication, Caller, Policy, Probe, ProbeError, Requirements, TokenCheck,
+    ApiOptions, ApiState, AuthError, Authentication, Caller, Places, Policy, Probe, ProbeError, Requirements,
+    TokenCheck,
 };
 use watcher_bus::Bus;
 use watcher_cluster::{AuditScope, ClusterDataModel, ComputeModel};
@@ -168,6 +169,7 @@ impl Service {
             clock: clock.clone(),
             ids: ids.clone(),
             options: Arc::new(options),
+            places: Places::default(),
         };
         Self { router: watcher_api::router(state), store, policy, bus, clock, ids, engine }
     }

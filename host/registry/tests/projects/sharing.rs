@@ -6,9 +6,10 @@ use watcher_domain::cloud::{Grant, GrantedVersion, GrantedVersions, RequestPatte
 use watcher_domain::plugin::MemberStatus::{Accepted, Pending, Rejected};
 use watcher_domain::plugin::{PluginVisibility, VersionState};
 use watcher_domain::{PluginId, PluginKind};
-use watcher_registry::{Changes, GrantFor, Quotas, RegistryError, RegistryOptions, Release, grant_for};
-use watcher_store::plugin::EventFilter;
+use watcher_registry::{Change, Changes, GrantFor, Quotas, RegistryError, RegistryOptions, Release, grant_for};
+use watcher_store::plugin::{self, EventFilter};
 use watcher_store::testing::backends;
+use watcher_store::{SortDir, Store, Visibility};
 
 use crate::stage::{Stage, action, actor, admin, project, strategy_of};
 
@@ -119,6 +120,65 @@ async fn an_own_plugin_shadows_an_accepted_one_which_shadows_a_built_in_one() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_changes_at_once_neither_undoes_the_other() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let id = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap().plugin.id;
+        let other = Stage::new(&Store::connect(&store.url).await.unwrap(), 1000);
+        for round in 0..20 {
+            stage.show(id, PluginVisibility::Community).await;
+            let private = Changes { visibility: Some(PluginVisibility::Private), ..Changes::default() };
+            let text = format!("text {round}");
+            let described = Changes { description: Change::Set(text.clone()), ..Changes::default() };
+            let a = actor("a");
+            let (hidden, described) =
+                tokio::join!(stage.registry.update(&a, id, &private), other.registry.update(&a, id, &described));
+            assert!(hidden.is_ok() && described.is_ok(), "{hidden:?} {described:?}");
+            let mut tx = store.read().await.unwrap();
+            let found = plugin::find(&mut tx, id, false, &Visibility::All).await.unwrap().unwrap();
+            let told = (found.visibility, found.description.as_deref());
+            assert_eq!(told, (PluginVisibility::Private, Some(text.as_str())), "{}: round {round}", store.name);
+            drop(tx);
+            assert!(!stage.sees(id, "b").await);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goal_that_one_strategy_leaves_while_another_comes_to_it_stays() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let other = Stage::new(&Store::connect(&store.url).await.unwrap(), 100_000);
+        let goals = ["g", "server_consolidation"];
+        let mut plugins = Vec::new();
+        for (name, at_first) in [("one", [0, 1]), ("two", [1, 0])] {
+            let mut id = None;
+            for (version, goal) in [("1.0.0", goals[at_first[0]]), ("2.0.0", goals[at_first[1]])] {
+                id = Some(stage.upload("a", &strategy_of(name, version, goal, "")).await.unwrap().plugin.id);
+            }
+            plugins.push(id.unwrap());
+        }
+        let run = |version: &str| Changes { default_version: Change::Set(version.to_owned()), ..Changes::default() };
+        for round in 0..20 {
+            let (a, first, second) = (actor("a"), run("1.0.0"), run("2.0.0"));
+            for plugin in &plugins {
+                stage.registry.update(&a, *plugin, &first).await.unwrap();
+            }
+            // `one` leaves the goal, `two` comes.
+            let (left, came) = tokio::join!(
+                stage.registry.update(&a, plugins[0], &second),
+                other.registry.update(&a, plugins[1], &second)
+            );
+            assert!(left.is_ok() && came.is_ok(), "{left:?} {came:?}");
+            let two = stage.strategy("two", "a").await.unwrap();
+            let mut tx = store.read().await.unwrap();
+            let goal = watcher_store::goal::get(&mut tx, two.goal_id).await.unwrap();
+            assert!(goal.is_some_and(|goal| goal.stamps.deleted_at.is_none()), "{}: round {round}", store.name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_owner_sees_what_was_done_to_a_plugin_and_others_what_they_did() {
     for store in backends().await {
@@ -134,6 +194,34 @@ async fn the_owner_sees_what_was_done_to_a_plugin_and_others_what_they_did() {
         assert_eq!(stage.events(id, &EventFilter::Project(project("b"))).await, ["member_accepted"]);
         assert_eq!(stage.events(id, &EventFilter::Project(project("c"))).await, ["accepted"]);
         assert_eq!(stage.events(id, &EventFilter::All).await.len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn events_keep_the_beginning_of_a_text_and_nothing_of_what_changed_nothing() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let a = actor("a");
+        let id = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap().plugin.id;
+        let long = "😀".repeat(4096);
+        let described = Changes { description: Change::Set(long.clone()), ..Changes::default() };
+        for _ in 0..3 {
+            let updated = stage.registry.update(&a, id, &described).await.unwrap();
+            assert_eq!(updated.value.description.as_deref(), Some(long.as_str()), "{}", store.name);
+        }
+        for _ in 0..2 {
+            stage.registry.set_state(&a, id, "1.0.0", VersionState::Deactivated, Some(&long)).await.unwrap();
+            stage.registry.stop_users(&a, id, "1.0.0", Some(&long)).await.unwrap();
+            stage.registry.set_grant(&admin(), id, &project("a"), asks(), GrantFor::Any).await.unwrap();
+        }
+        let short = format!("{}…", "😀".repeat(199));
+        let mut tx = store.read().await.unwrap();
+        let events = plugin::events(&mut tx, id, &EventFilter::All, None, SortDir::Asc, 100).await.unwrap();
+        let told: Vec<_> = events.iter().map(|event| event.event.as_str()).collect();
+        assert_eq!(told, ["uploaded", "updated", "deactivated", "granted"], "{}", store.name);
+        assert_eq!(events[1].detail["description"], short);
+        assert_eq!(events[2].detail["reason"], short);
+        assert_eq!(events[3].detail["requests"][0]["path"], "/servers/{id}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! Signatures: asked for at upload, at acceptance and at every run.
 
-use watcher_domain::plugin::MemberStatus::Accepted;
-use watcher_domain::plugin::PluginVisibility;
+use watcher_domain::plugin::MemberStatus::{Accepted, Rejected};
+use watcher_domain::plugin::{PluginVisibility, VersionState};
 use watcher_domain::ports::{GuardError, RunGuard as _};
-use watcher_registry::{Changes, NamedKey, RegistryError, SigningGuard, SigningPolicy, Upload};
+use watcher_registry::{Changes, Deactivated, NamedKey, RegistryError, SigningGuard, SigningPolicy, Upload};
 use watcher_signature::{KeyState, SigningKey, Stage as When};
 use watcher_store::testing::backends;
 
@@ -37,15 +37,15 @@ async fn a_project_that_requires_signatures_takes_no_upload_without_one() {
         set(Some("a"), &policy(&key, KeyState::Active, &[When::Upload])).await;
         let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
         for refused in [component.clone(), signed(&component, &stranger)] {
-            let error = stage.registry.upload(&actor("a"), refused).await.unwrap_err();
+            let error = stage.send(&actor("a"), refused).await.unwrap_err();
             assert!(matches!(error, RegistryError::Unsigned(_)), "{}: {error}", store.name);
         }
-        stage.registry.upload(&actor("a"), signed(&component, &key)).await.unwrap();
+        stage.send(&actor("a"), signed(&component, &key)).await.unwrap();
         // Another project is not asked, unless the administrator asks all.
-        stage.registry.upload(&actor("b"), component.clone()).await.unwrap();
+        stage.send(&actor("b"), component.clone()).await.unwrap();
         set(None, &policy(&key, KeyState::Retired, &[When::Upload])).await;
         let next = upload(&strategy_of("mine", "2.0.0", "g", ""));
-        let error = stage.registry.upload(&actor("b"), signed(&next, &key)).await.unwrap_err();
+        let error = stage.send(&actor("b"), signed(&next, &key)).await.unwrap_err();
         assert!(error.to_string().contains("key release is retired"), "{error}");
     }
 }
@@ -56,7 +56,7 @@ async fn acceptance_and_execution_ask_the_project_that_uses_the_plugin() {
         let stage = Stage::with_built_in(&store).await;
         let key = SigningKey::generate().unwrap();
         let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
-        let release = stage.registry.upload(&actor("a"), component.clone()).await.unwrap();
+        let release = stage.send(&actor("a"), component.clone()).await.unwrap();
         let (id, digest) = (release.plugin.id, release.version.version.digest);
         let changes = Changes { visibility: Some(PluginVisibility::Shared), ..Changes::default() };
         stage.registry.update(&admin(), id, &changes).await.unwrap();
@@ -88,16 +88,56 @@ async fn acceptance_and_execution_ask_the_project_that_uses_the_plugin() {
 }
 
 #[tokio::test]
+async fn nothing_is_accepted_unseen_where_acceptance_needs_a_signature() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let key = SigningKey::generate().unwrap();
+        let release = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap();
+        let (id, digest) = (release.plugin.id, release.version.version.digest);
+        let changes = Changes { visibility: Some(PluginVisibility::Shared), ..Changes::default() };
+        stage.registry.update(&actor("a"), id, &changes).await.unwrap();
+        for who in ["b", "c"] {
+            stage.registry.offer(&actor("a"), id, &project(who)).await.unwrap();
+        }
+        let to = async |state| stage.registry.set_state(&actor("a"), id, "1.0.0", state, None).await.unwrap();
+        let answer = async |who: &str, status| stage.registry.answer(&actor(who), id, &project(who), status).await;
+        for whose in [None, Some(project("b"))] {
+            let asked = policy(&key, KeyState::Active, &[When::Acceptance]);
+            stage.registry.set_signing_policy(whose.as_ref(), &asked).await.unwrap();
+            assert!(matches!(answer("b", Accepted).await, Err(RegistryError::Unsigned(_))), "{}", store.name);
+            to(VersionState::Deactivated).await;
+            let refused = answer("b", Accepted).await;
+            let wanted = Err(Deactivated::Acceptance);
+            let refused = refused.map_err(|error| match error {
+                RegistryError::Deactivated(why) => why,
+                other => panic!("{}: {other}", store.name),
+            });
+            assert_eq!(refused, wanted, "{}", store.name);
+            answer("b", Rejected).await.unwrap();
+            to(VersionState::Active).await;
+            assert!(!stage.runs(digest, "b").await, "{}", store.name);
+            let none = SigningPolicy { keys: Vec::new(), require: Vec::new() };
+            stage.registry.set_signing_policy(whose.as_ref(), &none).await.unwrap();
+        }
+        // Who asks for no signature may accept what is to come.
+        to(VersionState::Deactivated).await;
+        answer("c", Accepted).await.unwrap();
+        to(VersionState::Active).await;
+        assert!(stage.runs(digest, "c").await, "{}", store.name);
+    }
+}
+
+#[tokio::test]
 async fn a_project_with_the_same_component_neither_sees_nor_replaces_the_signatures_of_another() {
     for store in backends().await {
         let stage = Stage::with_built_in(&store).await;
         let key = SigningKey::generate().unwrap();
         let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
-        let own = stage.registry.upload(&actor("a"), signed(&component, &key)).await.unwrap();
+        let own = stage.send(&actor("a"), signed(&component, &key)).await.unwrap();
         let digest = own.version.version.digest;
         let required = policy(&key, KeyState::Active, &[When::Execution]);
         stage.registry.set_signing_policy(Some(&project("a")), &required).await.unwrap();
-        let other = stage.registry.upload(&actor("b"), component.clone()).await.unwrap();
+        let other = stage.send(&actor("b"), component.clone()).await.unwrap();
         let mut forged = serde_json::to_value(key.sign(digest)).unwrap();
         forged["signature"] = format!("{}==", "A".repeat(86)).into();
         let kept = stage.registry.sign(&actor("b"), other.plugin.id, "1.0.0", &forged.to_string()).await.unwrap();
@@ -125,8 +165,8 @@ async fn a_signed_version_is_deleted_with_its_signatures_and_those_of_others_sta
         let stage = Stage::with_built_in(&store).await;
         let key = SigningKey::generate().unwrap();
         let component = signed(&upload(&strategy_of("mine", "1.0.0", "g", "")), &key);
-        let one = stage.registry.upload(&actor("a"), component.clone()).await.unwrap();
-        let two = stage.registry.upload(&actor("b"), component.clone()).await.unwrap();
+        let one = stage.send(&actor("a"), component.clone()).await.unwrap();
+        let two = stage.send(&actor("b"), component.clone()).await.unwrap();
         let digest = one.version.version.digest;
         stage.registry.delete_version(&actor("a"), one.plugin.id, "1.0.0").await.unwrap();
         let listed = async |who: &str| {
@@ -136,7 +176,7 @@ async fn a_signed_version_is_deleted_with_its_signatures_and_those_of_others_sta
         assert_eq!((listed("a").await, listed("b").await), (0, 1), "{}", store.name);
         stage.registry.delete(&actor("b"), two.plugin.id).await.unwrap();
         assert_eq!(listed("b").await, 0, "{}", store.name);
-        let again = stage.registry.upload(&actor("b"), component).await.unwrap();
+        let again = stage.send(&actor("b"), component).await.unwrap();
         assert_eq!(again.version.version.digest, digest);
     }
 }

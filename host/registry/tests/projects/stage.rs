@@ -102,7 +102,12 @@ impl Stage {
     }
 
     pub(crate) async fn upload(&self, owner: &str, description: &Value) -> Result<Release, RegistryError> {
-        self.registry.upload(&actor(owner), upload(description)).await
+        self.send(&actor(owner), upload(description)).await
+    }
+
+    pub(crate) async fn send(&self, actor: &Actor, upload: Upload) -> Result<Release, RegistryError> {
+        let place = self.registry.begin_upload(actor).await?;
+        self.registry.upload(place, actor, upload).await
     }
 
     /// The strategies that a project sees, by name and whose: the list that clients get.

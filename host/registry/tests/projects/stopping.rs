@@ -32,7 +32,13 @@ impl Stage {
     }
 
     /// A plan of one action that this component handles.
-    async fn plan(&self, owner: &str, strategy: &Strategy, handler: Digest, state: ActionPlanState) -> ActionPlanId {
+    pub(crate) async fn plan(
+        &self,
+        owner: &str,
+        strategy: &Strategy,
+        handler: Digest,
+        state: ActionPlanState,
+    ) -> ActionPlanId {
         let audit_id = self.audit(owner, strategy, AuditState::Succeeded).await;
         let stamps = Stamps::new(self.clock.now());
         let plan = ActionPlan {

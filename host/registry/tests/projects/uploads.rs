@@ -4,14 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use watcher_domain::plugin::VersionState;
+use watcher_cluster::AuditScope;
+use watcher_domain::plugin::{MemberStatus, VersionState};
 use watcher_domain::ports::ComponentSource as _;
 use watcher_domain::report::{CheckError, CheckOptions, PluginChecker, Problem, ProblemCode, Report};
-use watcher_domain::{AuditState, Digest, PluginKind};
-use watcher_registry::{Change, Changes, Quotas, RegistryError, RegistryOptions, StoredComponents, changes};
+use watcher_domain::{
+    ActionPlanState, AuditState, AuditTemplate, AuditTemplateId, Clock as _, Digest, Ids as _, PluginKind, Stamps,
+};
+use watcher_registry::{
+    Change, Changes, Deactivated, Quotas, RegistryError, RegistryOptions, StoredComponents, changes,
+};
 use watcher_store::plugin::EventFilter;
 use watcher_store::testing::backends;
-use watcher_store::{Store, Visibility, audit, plugin};
+use watcher_store::{Store, Visibility, action_plan, audit, audit_template, goal, plugin};
 
 use crate::stage::{Stage, action, actor, admin, project, strategy_of, upload};
 
@@ -26,7 +31,7 @@ async fn an_upload_is_a_version_with_rows_of_its_project_and_an_event() {
             Some("First.".to_owned()),
             Some(format!(r#"{{"key": "0123456789abcdef", "signature": "{}=="}}"#, "A".repeat(86))),
         );
-        let release = stage.registry.upload(&actor("a"), sent.clone()).await.unwrap();
+        let release = stage.send(&actor("a"), sent.clone()).await.unwrap();
         let (found, version) = (&release.plugin.value, &release.version);
         assert_eq!((found.project_id.as_ref(), found.name.as_str()), (Some(&project("a")), "mine"), "{}", store.name);
         assert_eq!((found.kind, found.visibility.as_str()), (PluginKind::Strategy, "private"));
@@ -81,7 +86,7 @@ async fn of_a_refused_component_nothing_is_kept_but_that_it_was_sent() {
         let RegistryError::Refused(refusal) = error else { panic!("{error}") };
         assert_eq!(refusal.problems.len(), 3, "{}: everything is said at once: {refusal}", store.name);
         let garbage = watcher_registry::Upload { component: b"garbage".as_slice().into(), ..upload(&bad) };
-        let error = stage.registry.upload(&actor("a"), garbage).await.unwrap_err().to_string();
+        let error = stage.send(&actor("a"), garbage).await.unwrap_err().to_string();
         assert_eq!(error, "The component was refused: not a component; no magic number");
         let standing = stage.registry.standing(&project("a")).await.unwrap();
         assert_eq!((standing.uploads, standing.usage), (2, plugin::Usage::default()));
@@ -122,7 +127,7 @@ async fn a_checker_decides_and_its_report_is_kept() {
     let report: Report = serde_json::from_value(release.version.about.report.unwrap()).unwrap();
     assert!(report.accepted() && report.description.unwrap().name == "mine");
     let garbage = watcher_registry::Upload { component: b"garbage".as_slice().into(), notes: None, signature: None };
-    let error = stage.registry.upload(&actor("a"), garbage).await.unwrap_err();
+    let error = stage.send(&actor("a"), garbage).await.unwrap_err();
     let told =
         "The component was refused: it is too short; wasi:sockets/tcp: sockets are never offered (ask for requests)";
     assert_eq!(error.to_string(), told);
@@ -182,7 +187,7 @@ async fn a_deprecated_version_gives_way_and_a_deactivated_one_runs_no_more() {
         assert_eq!(stage.events(id, &EventFilter::All).await, wanted);
         let default = Changes { default_version: Change::Set("2.0.0".to_owned()), ..Changes::default() };
         let error = stage.registry.update(&actor("a"), id, &default).await.unwrap_err();
-        assert!(matches!(error, RegistryError::Deactivated(version) if version == "2.0.0"));
+        assert!(matches!(error, RegistryError::Deactivated(Deactivated::Default(version)) if version == "2.0.0"));
     }
 }
 
@@ -203,7 +208,7 @@ async fn what_is_used_is_not_deleted_and_the_answer_names_only_the_callers_own()
         let refusal = stage.registry.delete(&admin(), id).await.unwrap_err().to_string();
         assert_eq!(refusal, format!("it is still used by audit {own}, audit {others}"));
         let mut tx = store.begin().await.unwrap();
-        let (now, ended) = (watcher_domain::Clock::now(&*stage.clock), AuditState::Cancelled);
+        let (now, ended) = (stage.clock.now(), AuditState::Cancelled);
         assert!(audit::transition(&mut tx, own, AuditState::Ongoing, ended, now).await.unwrap());
         tx.commit().await.unwrap();
         let private = Changes { visibility: Some("private".parse().unwrap()), ..Changes::default() };
@@ -230,6 +235,43 @@ async fn bytes_that_another_plugin_has_stay() {
         assert!(!stage.runs(digest, "a").await && stage.runs(digest, "b").await, "{}", store.name);
         stage.registry.delete(&actor("b"), other.plugin.id).await.unwrap();
         assert_eq!(StoredComponents::new(store.clone()).component(digest).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn of_equal_components_each_project_needs_the_one_that_it_runs() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let basic = stage.strategy("basic", "a").await.unwrap().value;
+        let mut plugins = Vec::new();
+        for owner in ["a", "b", "d"] {
+            plugins.push(stage.upload(owner, &action("mine", "1.0.0", "")).await.unwrap());
+        }
+        let digest = plugins[0].version.version.digest;
+        let [a, b, d] = [0, 1, 2].map(|place| plugins[place].plugin.id);
+        let shared = Changes { visibility: Some("shared".parse().unwrap()), ..Changes::default() };
+        stage.registry.update(&actor("d"), d, &shared).await.unwrap();
+        stage.registry.offer(&actor("d"), d, &project("c")).await.unwrap();
+        stage.registry.answer(&actor("c"), d, &project("c"), MemberStatus::Accepted).await.unwrap();
+        let own = stage.plan("b", &basic, digest, ActionPlanState::Ongoing).await;
+        let accepted = stage.plan("c", &basic, digest, ActionPlanState::Ongoing).await;
+        let refusal = async |owner: &str, id| {
+            let refused = stage.registry.delete_version(&actor(owner), id, "1.0.0").await;
+            refused.unwrap_err().to_string()
+        };
+        let told = refusal("b", b).await;
+        assert_eq!(told, format!("it is still used by action plan {own}"), "{}: it runs its own", store.name);
+        let told = refusal("d", d).await;
+        assert_eq!(told, "it is still used by others of other projects", "{}: it runs what it accepted", store.name);
+        stage.registry.delete_version(&actor("a"), a, "1.0.0").await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        for plan in [own, accepted] {
+            let (from, to, now) = (ActionPlanState::Ongoing, ActionPlanState::Succeeded, stage.clock.now());
+            assert!(action_plan::transition(&mut tx, plan, from, to, now).await.unwrap(), "{}", store.name);
+        }
+        tx.commit().await.unwrap();
+        stage.registry.delete_version(&actor("b"), b, "1.0.0").await.unwrap();
+        stage.registry.delete(&actor("d"), d).await.unwrap();
     }
 }
 
@@ -268,10 +310,42 @@ async fn a_project_has_no_more_than_it_may_have() {
 }
 
 #[tokio::test]
+async fn an_upload_is_counted_when_it_begins_and_if_nothing_more_comes_of_it() {
+    for store in backends().await {
+        let mut stage = Stage::with_built_in(&store).await;
+        let quotas = Quotas { uploads_per_hour: 3, ..Quotas::default() };
+        let options = RegistryOptions { quotas, uploads_per_project: 2, ..RegistryOptions::default() };
+        stage.registry = stage.registry.with_options(options);
+        let a = actor("a");
+        let uploads = async || stage.registry.standing(&project("a")).await.unwrap().uploads;
+        drop(stage.registry.begin_upload(&a).await.unwrap());
+        assert_eq!(uploads().await, 1, "{}: it was broken off", store.name);
+        stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap();
+        assert_eq!(uploads().await, 2, "{}: it is counted once", store.name);
+        let place = stage.registry.begin_upload(&a).await.unwrap();
+        for _ in 0..3 {
+            let refused = stage.registry.begin_upload(&a).await;
+            assert!(matches!(refused, Err(RegistryError::TooManyUploads { limit: 3 })), "a refused one has no place");
+        }
+        assert_eq!(uploads().await, 3, "{}", store.name);
+        drop(place);
+        stage.clock.advance(Duration::from_hours(1));
+        let _two = [stage.registry.begin_upload(&a).await.unwrap(), stage.registry.begin_upload(&a).await.unwrap()];
+        let third = stage.registry.begin_upload(&a).await;
+        assert!(matches!(third, Err(RegistryError::TooManyAtOnce { limit: 2 })), "{}", store.name);
+        assert_eq!(uploads().await, 2, "{}: it did not begin", store.name);
+    }
+}
+
+#[tokio::test]
 async fn audits_go_along_when_a_new_version_has_another_goal() {
     for store in backends().await {
         let stage = Stage::with_built_in(&store).await;
-        stage.upload("a", &strategy_of("mine", "1.0.0", "my_goal", "")).await.unwrap();
+        let id = stage.upload("a", &strategy_of("mine", "1.0.0", "my_goal", "")).await.unwrap().plugin.id;
+        let shared = Changes { visibility: Some("shared".parse().unwrap()), ..Changes::default() };
+        stage.registry.update(&actor("a"), id, &shared).await.unwrap();
+        stage.registry.offer(&actor("a"), id, &project("b")).await.unwrap();
+        stage.registry.answer(&actor("b"), id, &project("b"), MemberStatus::Accepted).await.unwrap();
         let mine = stage.strategy("mine", "a").await.unwrap();
         let theirs = stage.audit("b", &mine, AuditState::Ongoing).await;
         for (version, goal) in [("1.1.0", "another_goal"), ("1.2.0", "server_consolidation")] {
@@ -282,6 +356,67 @@ async fn audits_go_along_when_a_new_version_has_another_goal() {
             assert_eq!((found.state, found.goal_id), (AuditState::Ongoing, mine.goal_id), "{} {goal}", store.name);
         }
         assert_eq!(stage.goal_names(&Visibility::All).await, ["server_consolidation"]);
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_use_a_strategy_any_more_is_not_told_its_next_goal() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let id = stage.upload("a", &strategy_of("mine", "1.0.0", "g", "")).await.unwrap().plugin.id;
+        let show = async |visibility: &str| {
+            let changes = Changes { visibility: Some(visibility.parse().unwrap()), ..Changes::default() };
+            stage.registry.update(&actor("a"), id, &changes).await.unwrap();
+        };
+        show("shared").await;
+        for who in ["b", "c"] {
+            stage.registry.offer(&actor("a"), id, &project(who)).await.unwrap();
+            stage.registry.answer(&actor(who), id, &project(who), MemberStatus::Accepted).await.unwrap();
+        }
+        let goal = async |owner: &str, id| {
+            let mut tx = store.read().await.unwrap();
+            let found = audit::get(&mut tx, id).await.unwrap().unwrap();
+            let names = goal::names(&mut tx, &[found.goal_id], true).await.unwrap();
+            let found = (found.state, names[0].value.1.clone());
+            assert_eq!(names.len(), 1, "{}: {owner}", store.name);
+            found
+        };
+        let mine = stage.strategy("mine", "a").await.unwrap();
+        let (own, theirs, former, ended) = (
+            stage.audit("a", &mine, AuditState::Ongoing).await,
+            stage.audit("b", &mine, AuditState::Ongoing).await,
+            stage.audit("c", &mine, AuditState::Ongoing).await,
+            stage.audit("c", &mine, AuditState::Succeeded).await,
+        );
+        let template = AuditTemplate {
+            id: AuditTemplateId(stage.ids.uuid()),
+            project_id: Some(project("c")),
+            name: "theirs".to_owned(),
+            description: None,
+            goal_id: mine.goal_id,
+            strategy_id: Some(mine.id),
+            scope: AuditScope::default(),
+            default_parameters: serde_json::Map::new(),
+            stamps: Stamps::new(stage.clock.now()),
+        };
+        let mut tx = store.begin().await.unwrap();
+        audit_template::insert(&mut tx, &template).await.unwrap();
+        tx.commit().await.unwrap();
+        stage.registry.withdraw(&actor("a"), id, &project("c")).await.unwrap();
+        stage.upload("a", &strategy_of("mine", "1.1.0", "secret", "")).await.unwrap();
+        let ongoing = |goal: &str| (AuditState::Ongoing, goal.to_owned());
+        assert_eq!(goal("a", own).await, ongoing("secret"));
+        assert_eq!(goal("b", theirs).await, ongoing("secret"));
+        assert_eq!(goal("c", former).await, (AuditState::Cancelled, "g".to_owned()), "it could not run again");
+        assert_eq!(goal("c", ended).await, (AuditState::Succeeded, "g".to_owned()), "it says what it was for");
+        let mut tx = store.read().await.unwrap();
+        let kept = audit_template::get(&mut tx, template.id).await.unwrap().unwrap();
+        assert_eq!((kept.goal_id, kept.stamps.deleted_at.is_some()), (mine.goal_id, true), "{}", store.name);
+        drop(tx);
+        show("private").await;
+        stage.upload("a", &strategy_of("mine", "1.2.0", "more_secret", "")).await.unwrap();
+        assert_eq!(goal("a", own).await, ongoing("more_secret"));
+        assert_eq!(goal("b", theirs).await, (AuditState::Cancelled, "secret".to_owned()));
     }
 }
 

@@ -9,7 +9,8 @@
 //! likes, so it is refused.
 
 use wasmparser::{
-    ComponentType, ComponentTypeDeclaration, CoreType, Encoding, InstanceTypeDeclaration, Parser, Payload, TableInit,
+    ComponentType, ComponentTypeDeclaration, ConstExpr, CoreType, DataKind, ElementItems, ElementKind, Encoding,
+    InstanceTypeDeclaration, Parser, Payload, TableInit,
 };
 use watcher_domain::Limits;
 use watcher_domain::report::{Problem, ProblemCode};
@@ -33,12 +34,17 @@ const MODULES: Bound = bound("core modules", 64);
 const FUNCTIONS: Bound = bound("functions", 100_000);
 const FUNCTION_BYTES: Bound = bound("bytes in one function", 2 << 20);
 const LOCALS: Bound = bound("local variables", 2_000_000);
+/// All of them may be written when the function is entered, for a few units of fuel.
+const LOCALS_OF_FUNCTION: Bound = bound("local variables in one function", 5_000);
 const TYPES: Bound = bound("types", 50_000);
 const INSTANCES: Bound = bound("instances", engine::CORE_INSTANCES_PER_COMPONENT as u64 * 4);
 const MEMORIES: Bound = bound("memories", engine::MEMORIES_PER_COMPONENT as u64);
 const TABLES: Bound = bound("tables", engine::TABLES_PER_COMPONENT as u64);
 const TABLE_ELEMENTS: Bound = bound("elements in one table", engine::TABLE_ELEMENTS as u64);
 const SEGMENTS: Bound = bound("data and element segments", 100_000);
+const ELEMENTS: Bound = bound("functions in element segments", 200_000);
+const EXPRESSIONS: Bound = bound("bytes of expressions of elements, globals and offsets", 512 << 10);
+const NAMES: Bound = bound("bytes of names of what modules import and export", 1 << 20);
 const GLOBALS: Bound = bound("globals", 100_000);
 const IMPORTS: Bound = bound("imports of modules", 10_000);
 const EXPORTS: Bound = bound("exports of modules", 100_000);
@@ -53,6 +59,7 @@ struct Counted {
     functions: u64,
     function_bytes: u64,
     locals: u64,
+    locals_of_function: u64,
     types: u64,
     instances: u64,
     memories: u64,
@@ -60,6 +67,9 @@ struct Counted {
     tables: u64,
     table_elements: u64,
     segments: u64,
+    elements: u64,
+    expressions: u64,
+    names: u64,
     globals: u64,
     imports: u64,
     exports: u64,
@@ -143,10 +153,12 @@ impl Counted {
             Payload::CodeSectionEntry(body) => {
                 let bytes = u64::try_from(body.as_bytes().len()).unwrap_or(u64::MAX);
                 self.function_bytes = self.function_bytes.max(bytes);
+                let mut locals = 0_u64;
                 for local in body.get_locals_reader()? {
-                    let (count, _) = local?;
-                    self.locals = self.locals.saturating_add(u64::from(count));
+                    locals = locals.saturating_add(u64::from(local?.0));
                 }
+                self.locals = self.locals.saturating_add(locals);
+                self.locals_of_function = self.locals_of_function.max(locals);
             }
             Payload::TypeSection(section) => {
                 for group in section {
@@ -182,16 +194,52 @@ impl Counted {
                     let table = table?;
                     self.tables += 1;
                     self.table_elements = self.table_elements.max(table.ty.initial);
-                    if let TableInit::Expr(_) = table.init {
+                    if let TableInit::Expr(value) = table.init {
                         self.segments += 1;
+                        self.expression(&value);
                     }
                 }
             }
-            Payload::ElementSection(section) => self.segments += u64::from(section.count()),
-            Payload::DataSection(section) => self.segments += u64::from(section.count()),
-            Payload::GlobalSection(section) => self.globals += u64::from(section.count()),
-            Payload::ImportSection(section) => self.imports += u64::from(section.count()),
-            Payload::ExportSection(section) => self.exports += u64::from(section.count()),
+            Payload::ElementSection(section) => {
+                self.segments += u64::from(section.count());
+                for element in section {
+                    let element = element?;
+                    if let ElementKind::Active { offset_expr, .. } = &element.kind {
+                        self.expression(offset_expr);
+                    }
+                    match element.items {
+                        ElementItems::Functions(items) => self.elements += u64::from(items.count()),
+                        ElementItems::Expressions(_, items) => self.expressions += count(items.range().len()),
+                    }
+                }
+            }
+            Payload::DataSection(section) => {
+                self.segments += u64::from(section.count());
+                for data in section {
+                    if let DataKind::Active { offset_expr, .. } = &data?.kind {
+                        self.expression(offset_expr);
+                    }
+                }
+            }
+            Payload::GlobalSection(section) => {
+                self.globals += u64::from(section.count());
+                for global in section {
+                    self.expression(&global?.init_expr);
+                }
+            }
+            Payload::ImportSection(section) => {
+                self.imports += u64::from(section.count());
+                for import in section.into_imports() {
+                    let import = import?;
+                    self.names += count(import.module.len() + import.name.len());
+                }
+            }
+            Payload::ExportSection(section) => {
+                self.exports += u64::from(section.count());
+                for export in section {
+                    self.names += count(export?.name.len());
+                }
+            }
             Payload::ComponentImportSection(section) if outermost => self.border += u64::from(section.count()),
             Payload::ComponentExportSection(section) if outermost => self.border += u64::from(section.count()),
             Payload::ComponentImportSection(section) => self.imports += u64::from(section.count()),
@@ -203,12 +251,17 @@ impl Counted {
         Ok(())
     }
 
+    fn expression(&mut self, expression: &ConstExpr<'_>) {
+        self.expressions += count(expression.get_binary_reader().range().len());
+    }
+
     fn problems(self) -> Vec<Problem> {
         let counts = [
             (MODULES, self.modules),
             (FUNCTIONS, self.functions),
             (FUNCTION_BYTES, self.function_bytes),
             (LOCALS, self.locals),
+            (LOCALS_OF_FUNCTION, self.locals_of_function),
             (TYPES, self.types),
             (INSTANCES, self.instances),
             (MEMORIES, self.memories),
@@ -216,6 +269,9 @@ impl Counted {
             (TABLES, self.tables),
             (TABLE_ELEMENTS, self.table_elements),
             (SEGMENTS, self.segments),
+            (ELEMENTS, self.elements),
+            (EXPRESSIONS, self.expressions),
+            (NAMES, self.names),
             (GLOBALS, self.globals),
             (IMPORTS, self.imports),
             (EXPORTS, self.exports),
@@ -342,6 +398,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_module_begins_with_is_counted_by_its_bytes() {
+        let elements = |item: &str, many: usize| {
+            format!("(component (core module (func $f) (table 1 funcref) (elem {})))", item.repeat(many))
+        };
+        assert_eq!(checked(&elements("func $f ", 1)), [""; 0]);
+        let functions = format!("(component (core module (func $f) (elem func {})))", "$f ".repeat(200_001));
+        assert_eq!(only(&functions), "it has 200001 functions in element segments; at most 200000 are allowed");
+        let nulls = format!("(component (core module (elem funcref {})))", "(ref.null func) ".repeat(200_000));
+        let bytes = "bytes of expressions of elements, globals and offsets; at most 524288 are allowed";
+        assert_eq!(only(&nulls), format!("it has 600003 {bytes}"));
+        let sum = format!("(i32.const 1) {}", "(i32.const 1) (i32.add) ".repeat(200_000));
+        assert_eq!(only(&format!("(component (core module (global i32 {sum})))")), format!("it has 600003 {bytes}"));
+        let long = "x".repeat(90_000);
+        let exports: Vec<String> = (0..12).map(|n| format!(r#"(export "{long}{n}" (func 0))"#)).collect();
+        let told = only(&format!("(component (core module (func) {}))", exports.concat()));
+        assert!(
+            told.ends_with("bytes of names of what modules import and export; at most 1048576 are allowed"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn types_are_counted_with_what_is_declared_in_them() {
         let exports: Vec<String> = (0..TYPES.most).map(|n| format!("(export \"e{n}\" (func (type 0)))")).collect();
         let exports = exports.concat();
@@ -367,6 +445,7 @@ mod tests {
         component.extend([u8::try_from(size & 0x7f | 0x80).unwrap(), u8::try_from(size >> 7).unwrap()]);
         component.extend(module);
         let told: Vec<String> = check(&component).into_iter().map(|problem| problem.message).collect();
-        assert_eq!(told, ["it has 2050000 local variables; at most 2000000 are allowed"]);
+        let all = "it has 2050000 local variables; at most 2000000 are allowed";
+        assert_eq!(told, [all, "it has 50000 local variables in one function; at most 5000 are allowed"]);
     }
 }

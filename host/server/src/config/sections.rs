@@ -34,6 +34,8 @@ section! {
         max_connections: usize = ConnectionLimits::default().connections, in 1..=1_000_000;
         /// How long the head of a request may take, and how long a connection may say nothing between two requests, in seconds.
         head_timeout_s: u64 = ConnectionLimits::default().head_timeout.as_secs(), in 1..=3600;
+        /// How long a client may take nothing of its answer before the connection ends, in seconds.
+        write_timeout_s: u64 = ConnectionLimits::default().write_timeout.as_secs(), in 1..=3600;
         /// How long a request's body may take to arrive, in seconds.
         body_timeout_s: u64 = 30, in 1..=3600;
     }

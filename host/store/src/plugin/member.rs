@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 use watcher_domain::plugin::MemberStatus;
-use watcher_domain::{PluginId, ProjectId, Timestamp};
+use watcher_domain::{GoalId, PluginId, ProjectId, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::select::Select;
@@ -110,6 +110,23 @@ pub async fn memberships(
         Ok((PluginId(plugin), Place { table: "plugin_members", id }.parse("status", &status)?))
     };
     rows.await?.into_iter().map(status).collect()
+}
+
+/// Lets the audits and audit templates that aim at one goal aim at another, in the projects that may be told of it: the owner of a plugin that
+/// reaches it, those who may use that plugin, and everybody if it is for everybody; how many.
+pub async fn repoint_goal(tx: &mut Tx, plugin: PluginId, old: GoalId, new: GoalId, now: Timestamp) -> Result<u64> {
+    let mut count = 0;
+    for table in ["audits", "audit_templates"] {
+        let sql = format!(
+            "UPDATE {table} SET goal_id = $2, updated_at = $3 WHERE goal_id = $1 AND deleted = 0 AND EXISTS \
+             (SELECT 1 FROM plugins p WHERE p.uuid = $4 AND p.deleted = 0 AND (p.project_id = {table}.project_id \
+              OR p.visibility IN ('community', 'public') OR (p.visibility = 'shared' AND EXISTS \
+               (SELECT 1 FROM plugin_members m WHERE m.plugin_id = p.uuid AND m.project_id = {table}.project_id \
+                AND m.status = 'accepted' AND m.offered))))"
+        );
+        count += execute!(tx, sqlx::AssertSqlSafe(sql), old.0, new.0, now, plugin.0)?;
+    }
+    Ok(count)
 }
 
 /// The projects that a plugin was offered to, or only one of them, first offered first; at most so many.

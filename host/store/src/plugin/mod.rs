@@ -32,7 +32,7 @@ pub use blob::{
 pub use change::{bump, number};
 pub use event::{EventFilter, EventRow, NewEvent, events, insert_event};
 pub use grant::{grant_of, set_grant};
-pub use member::{Member, accept, find_member, members, memberships, offer, remove_member, set_status};
+pub use member::{Member, accept, find_member, members, memberships, offer, remove_member, repoint_goal, set_status};
 pub use quota::{Usage, begin_upload, limits, lock_project, set_limits, uploads_since, usage};
 pub use running::{all_latest, effective, latest, may_use, runnable, runs_through};
 pub use signature::{add_signature, set_signing_policy, signatures, signatures_by, signing_policy};

@@ -3,8 +3,11 @@
 use uuid::Uuid;
 use watcher_domain::{ActionPlanId, AuditId, Digest, PluginId, ProjectId};
 
+use super::running::runs_through;
 use crate::error::Result;
+use crate::reference::Visibility;
 use crate::store::Tx;
+use crate::value::Place;
 
 /// An audit or an action plan that needs a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,40 +22,89 @@ pub struct User {
     pub is_running: bool,
 }
 
-/// Audits and action plans that have not ended and need a plugin, or only one version of it; at most so many. A plan keeps
-/// the digest of what it runs, not where it came from: while another plugin has the same bytes, it needs neither.
+/// Action plans that have not ended.
+const UNENDED: &str = "p.deleted = 0 AND p.state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING')";
+
+/// Audits and action plans that have not ended and need a plugin, or only one version of it: at most so many audits, those of the plugin's owner
+/// first, and at most so many plans of each project and version, those that are carried out first.
+///
+/// A plan keeps the digest of what it runs, not where it came from: it needs the plugin through which its project [runs it](runs_through), and
+/// others with the same bytes are nothing to it.
 pub async fn users(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>, limit: u32) -> Result<Vec<User>> {
-    // Without a digest, all versions of the plugin.
-    let versions = "(SELECT v.digest FROM plugin_versions v WHERE v.plugin_id = $1 AND ($2 IS NULL OR v.digest = $2) \
-                    AND NOT EXISTS (SELECT 1 FROM plugin_versions o WHERE o.digest = v.digest AND o.plugin_id <> v.plugin_id))";
-    let audits = "SELECT a.uuid, a.project_id, a.state FROM audits a JOIN strategies s ON s.uuid = a.strategy_id \
-                  WHERE a.deleted = 0 AND a.state IN ('PENDING', 'ONGOING', 'SUSPENDED') AND s.plugin_id = $1 \
-                  AND ($2 IS NULL OR s.digest = $2) ORDER BY a.id LIMIT $3";
-    let plans = format!(
-        "SELECT p.uuid, p.project_id, p.state FROM action_plans p \
-         WHERE p.deleted = 0 AND p.state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING') AND \
-         (p.strategy_digest IN {versions} OR p.planner_digest IN {versions} OR EXISTS \
-          (SELECT 1 FROM actions a WHERE a.action_plan_id = p.uuid AND a.deleted = 0 AND a.digest IN {versions})) \
-         ORDER BY p.id LIMIT $3"
-    );
-    let mut found = Vec::new();
-    let digest = digest.as_ref().map(|digest| digest.0.as_slice());
-    for (noun, sql) in [("audit", audits.to_owned()), ("action plan", plans)] {
-        let rows: Vec<(Uuid, Option<String>, String)> =
-            on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
-                .bind(plugin.0)
-                .bind(digest)
-                .bind(i64::from(limit))
-                .fetch_all(conn)
-                .await?);
-        found.extend(rows.into_iter().map(|(id, project, state)| User {
-            noun,
-            id,
-            project_id: project.map(ProjectId),
-            is_running: noun == "action plan" && matches!(state.as_str(), "ONGOING" | "CANCELLING"),
-        }));
+    let sql = "SELECT a.uuid, a.project_id FROM audits a JOIN strategies s ON s.uuid = a.strategy_id \
+               WHERE a.deleted = 0 AND a.state IN ('PENDING', 'ONGOING', 'SUSPENDED') AND s.plugin_id = $1 \
+               AND ($2 IS NULL OR s.digest = $2) \
+               ORDER BY CASE WHEN a.project_id = s.project_id THEN 0 ELSE 1 END, a.id LIMIT $3";
+    let bytes = digest.as_ref().map(|digest| digest.0.as_slice());
+    let audits: Vec<(Uuid, Option<String>)> = on_backend!(tx, |conn| sqlx::query_as(sql)
+        .bind(plugin.0)
+        .bind(bytes)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?);
+    let audit = |(id, project): (Uuid, Option<String>)| User {
+        noun: "audit",
+        id,
+        project_id: project.map(ProjectId),
+        is_running: false,
+    };
+    let mut found: Vec<User> = audits.into_iter().map(audit).collect();
+    for (project, digest) in planned(tx, plugin, digest).await? {
+        if runs_through(tx, plugin, digest, &Visibility::of(project.as_ref())).await? {
+            for user in plans_of(tx, project.as_ref(), digest, limit).await? {
+                // A plan may need several versions.
+                if !found.contains(&user) {
+                    found.push(user);
+                }
+            }
+        }
     }
     Ok(found)
+}
+
+/// Which projects have plans that have not ended and run the bytes of a plugin, or only of one version of it, and which version.
+async fn planned(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>) -> Result<Vec<(Option<ProjectId>, Digest)>> {
+    let sql = format!(
+        "SELECT v.id, r.project_id, v.digest FROM plugin_versions v JOIN (\
+           SELECT p.project_id, p.strategy_digest AS digest FROM action_plans p WHERE {UNENDED} \
+           UNION SELECT p.project_id, p.planner_digest FROM action_plans p WHERE {UNENDED} \
+           UNION SELECT p.project_id, a.digest FROM actions a JOIN action_plans p ON p.uuid = a.action_plan_id \
+           WHERE a.deleted = 0 AND {UNENDED}) r ON r.digest = v.digest \
+         WHERE v.plugin_id = $1 AND v.deleted = 0 AND ($2 IS NULL OR v.digest = $2) ORDER BY v.id, r.project_id"
+    );
+    let digest = digest.as_ref().map(|digest| digest.0.as_slice());
+    let rows: Vec<(i64, Option<String>, Vec<u8>)> = on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(plugin.0)
+        .bind(digest)
+        .fetch_all(conn)
+        .await?);
+    let read = |(id, project, digest): (i64, Option<String>, Vec<u8>)| {
+        Ok((project.map(ProjectId), Place { table: "plugin_versions", id }.digest("digest", &digest)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Plans of a project, or of nobody, that have not ended and run these bytes; at most so many, those that are carried out first.
+async fn plans_of(tx: &mut Tx, project: Option<&ProjectId>, digest: Digest, limit: u32) -> Result<Vec<User>> {
+    let sql = format!(
+        "SELECT p.uuid, p.state FROM action_plans p WHERE {UNENDED} AND COALESCE(p.project_id, '') = $1 \
+         AND (p.strategy_digest = $2 OR p.planner_digest = $2 OR EXISTS \
+          (SELECT 1 FROM actions a WHERE a.action_plan_id = p.uuid AND a.deleted = 0 AND a.digest = $2)) \
+         ORDER BY CASE WHEN p.state IN ('ONGOING', 'CANCELLING') THEN 0 ELSE 1 END, p.id LIMIT $3"
+    );
+    let rows: Vec<(Uuid, String)> = on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(project.map_or("", |project| project.0.as_str()))
+        .bind(digest.0.as_slice())
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?);
+    let plan = |(id, state): (Uuid, String)| User {
+        noun: "action plan",
+        id,
+        project_id: project.cloned(),
+        is_running: matches!(state.as_str(), "ONGOING" | "CANCELLING"),
+    };
+    Ok(rows.into_iter().map(plan).collect())
 }
 
 /// A page of the audits that run a version of a strategy or wait for it, after that number; with the number of each.

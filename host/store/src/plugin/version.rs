@@ -338,7 +338,7 @@ pub async fn component(tx: &mut Tx, digest: Digest) -> Result<Option<Component>>
     if place.is_empty() {
         let size = row.number("size_bytes", size)?;
         // Megabytes take long enough to hold others up.
-        let unpacked = tokio::task::spawn_blocking(move || zstd::bulk::decompress(&content, size)).await;
+        let unpacked = watcher_fair::chore(move || zstd::bulk::decompress(&content, size)).await;
         let unpacked = unpacked.unwrap_or_else(|ended| Err(std::io::Error::other(ended)));
         return Ok(Some(Component::Here(unpacked.map_err(Error::Io)?)));
     }

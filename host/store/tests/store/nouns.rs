@@ -185,11 +185,13 @@ async fn two_projects_may_use_one_name() {
         for owner in ["a", "b"] {
             let visible = Visibility::Project(ProjectId(owner.to_owned()));
             let found = audit::find(&mut tx, &named("same"), false, &visible).await.unwrap().unwrap();
-            assert_eq!(found.project_id, project(owner), "a project's own row comes before nobody's");
+            assert_eq!(found.project_id, project(owner), "its own");
         }
         let stranger = Visibility::Project(ProjectId("c".to_owned()));
-        let found = audit::find(&mut tx, &named("same"), false, &stranger).await.unwrap().unwrap();
-        assert_eq!(found.project_id, None);
+        assert!(audit::find(&mut tx, &named("same"), false, &stranger).await.unwrap().is_none());
+        let nobody = Visibility::of(None);
+        let found = audit::find(&mut tx, &named("same"), false, &nobody).await.unwrap().unwrap();
+        assert_eq!(found.project_id, None, "for whoever acts for no project");
         let page = Page {
             limit: 10,
             marker: None,
@@ -198,7 +200,9 @@ async fn two_projects_may_use_one_name() {
             show_deleted: false,
         };
         let seen = |visible: Visibility| (audit_template::AuditTemplateFilter::default(), visible);
-        for (visible, count) in [(ALL, 3), (Visibility::Project(ProjectId("a".to_owned())), 2), (stranger, 1)] {
+        for (visible, count) in
+            [(ALL, 3), (Visibility::Project(ProjectId("a".to_owned())), 1), (stranger, 0), (nobody, 1)]
+        {
             let (filter, visible) = seen(visible);
             assert_eq!(audit_template::list(&mut tx, &filter, &page, &visible).await.unwrap().len(), count);
         }

@@ -47,15 +47,18 @@ pub(crate) async fn create(
     arguments.done()?;
     context.enforce(Rule::PluginCreate)?;
     let (registry, actor) = (&context.api.registry, context.actor());
-    let project = actor.project.as_ref().ok_or_else(|| told(RegistryError::NoProject, ""))?;
-    let place = registry.place(project).map_err(|error| told(error, ""))?;
-    if let Err(error) = registry.may_upload(project).await {
-        upload::forget(request, &context.api.options).await;
-        return Err(told(error, ""));
-    }
+    let place = match registry.begin_upload(&actor).await {
+        Ok(place) => place,
+        Err(error) => {
+            // What is forgotten as it arrives needs no memory, and has no place.
+            if let RegistryError::TooManyUploads { .. } = error {
+                upload::forget(request, &context.api.options).await;
+            }
+            return Err(told(error, ""));
+        }
+    };
     let upload = upload::read(request, &context.api.options).await?;
-    let release = registry.upload(&actor, upload).await.map_err(|error| told(error, ""))?;
-    drop(place);
+    let release = registry.upload(place, &actor, upload).await.map_err(|error| told(error, ""))?;
     Ok(Created {
         location: context
             .base

@@ -1,9 +1,16 @@
 //! `GET /v1/plugins/{plugin}/versions/{version}/file`.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
 use watcher_domain::Digest;
+use watcher_fair::Permit;
 
 use crate::arguments::Arguments;
 use crate::context::Context;
@@ -14,6 +21,9 @@ use crate::v1::plugins::{PluginPath, told};
 
 /// RFC 9530.
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+
+/// Bytes that are handed to the connection at a time: it takes the next when it has sent what it has.
+const PIECE: usize = 256 << 10;
 
 /// The component of a version, byte by byte as it was uploaded.
 #[utoipa::path(
@@ -34,9 +44,13 @@ pub(crate) async fn download(context: Context, path: PluginPath, arguments: Argu
     let found = path.find(&mut tx, &context, Rule::PluginDownload).await?;
     let digest = path.version(&mut tx, found.id).await?.version.digest;
     drop(tx);
-    let read = context.api.registry.components().read(digest).await;
+    let Context { api, caller, place, .. } = context;
+    // Other requests of the project go on while this one waits for its turn.
+    drop(place);
+    let place = api.places.downloads.acquire(caller.project_id).await;
+    let read = api.registry.components().read(digest).await;
     let bytes = read.map_err(|error| told(error.into(), ""))?.ok_or(ApiError::Dangling("plugin version"))?;
-    let mut response = bytes.into_response();
+    let mut response = Body::new(Download { left: bytes.into(), _place: place }).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/wasm"));
     let texts = [(ETAG, format!("\"{digest}\"")), (CONTENT_DIGEST, format!("sha-256=:{}:", base64(digest)))];
@@ -46,6 +60,37 @@ pub(crate) async fn download(context: Context, path: PluginPath, arguments: Argu
         }
     }
     Ok(response)
+}
+
+/// A component that is being sent.
+struct Download {
+    left: Bytes,
+    /// Kept until the client has taken everything.
+    _place: Permit,
+}
+
+impl http_body::Body for Download {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let piece = self.left.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.left.split_to(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
 }
 
 /// Base 64 with padding (RFC 4648).

@@ -28,7 +28,7 @@ const LONGEST_REASON: usize = 1000;
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what `change` reads")]
 pub(crate) struct VersionChange {
-    /// For the log of events; at most 1000 characters.
+    /// For the log of events, which keeps the first 200 characters; at most 1000.
     reason: Option<String>,
 }
 
@@ -48,7 +48,7 @@ enum Running {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what `deactivate` reads")]
 pub(crate) struct Deactivation {
-    /// For the log of events, and for the status of what is stopped; at most 1000 characters.
+    /// For the log of events, which keeps the first 200 characters, and for the status of what is stopped; at most 1000.
     reason: Option<String>,
     /// What becomes of audits and action plans that use it; `finish` if missing.
     #[schema(inline)]
