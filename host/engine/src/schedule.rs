@@ -43,9 +43,12 @@ impl Engine {
                 break;
             }
         }
+        tx.commit().await?;
+        // However many wait, nobody who writes is held up.
+        let mut tx = self.store.read().await?;
         let due = audit::due(&mut tx, now, self.started_at, BATCH).await?;
         let next = schedule::next_time(&mut tx, now).await?;
-        tx.commit().await?;
+        drop(tx);
         for id in released {
             tracing::warn!(audit.id = %id, "audit {id} returns to the queue: the decision engine that had it is gone");
         }

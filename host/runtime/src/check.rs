@@ -116,7 +116,13 @@ pub async fn run(
             }
             return Ok(report);
         }
-        Err(error @ (LoadError::Missing | LoadError::Tampered(_) | LoadError::Source(_) | LoadError::Compiler)) => {
+        Err(
+            error @ (LoadError::Missing
+            | LoadError::Tampered(_)
+            | LoadError::Source(_)
+            | LoadError::Compiler
+            | LoadError::Elsewhere(_)),
+        ) => {
             refuse(&mut report, ProblemCode::Compile, reason(&error), "");
             return Ok(report);
         }

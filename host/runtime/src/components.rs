@@ -9,6 +9,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use watcher_domain::ports::ComponentSource;
+use watcher_domain::report::{CheckError, CheckOptions, PluginChecker};
 use watcher_domain::{Digest, PluginKind};
 use watcher_fair::chore;
 
@@ -51,6 +52,8 @@ pub(crate) enum LoadError {
     Source(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the compiler ended without an answer")]
     Compiler,
+    #[error("it cannot be compiled now")]
+    Elsewhere(#[source] CheckError),
 }
 
 /// How often components were compiled and loaded, since the runtime began.
@@ -88,6 +91,8 @@ pub(crate) struct Components {
     workshop: Arc<Workshop>,
     /// Compiling one component already uses every core.
     compiling: Arc<Semaphore>,
+    /// Who compiles, and puts the code on disk; nobody for this process itself.
+    elsewhere: OnceLock<Arc<dyn PluginChecker>>,
     recent: Mutex<Recent>,
     max_loaded: usize,
     max_bytes: usize,
@@ -107,11 +112,17 @@ impl Components {
             source,
             workshop: Arc::new(Workshop { engine, worlds, disk, compiled, from_disk }),
             compiling: Arc::new(Semaphore::new(1)),
+            elsewhere: OnceLock::new(),
             recent: Mutex::default(),
             max_loaded: options.max_loaded.max(1),
             max_bytes: options.max_component_bytes,
             always_compile: options.always_compile,
         }
+    }
+
+    /// Has somebody else compile from now on. Only the first one is listened to.
+    pub(crate) fn compile_elsewhere(&self, compiler: Arc<dyn PluginChecker>) {
+        drop(self.elsewhere.set(compiler));
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -171,6 +182,20 @@ impl Components {
     }
 
     async fn compile(&self, digest: Digest, bytes: Arc<[u8]>) -> Result<Component, LoadError> {
+        if let Some(elsewhere) = self.elsewhere.get() {
+            let most = u64::try_from(self.max_bytes).unwrap_or(u64::MAX);
+            let options = CheckOptions { max_component_bytes: most, trials: false };
+            let report = elsewhere.check(Arc::clone(&bytes), options).await.map_err(LoadError::Elsewhere)?;
+            let workshop = Arc::clone(&self.workshop);
+            // Whatever else was found wrong with it, it was checked when it came.
+            if let Some(component) = in_background(move || workshop.load(digest)).await? {
+                return Ok(component);
+            }
+            if !report.accepted() {
+                return Err(LoadError::Invalid(report.problems.into_iter().map(|problem| problem.message).collect()));
+            }
+            // Its code found no room on the disk.
+        }
         let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| LoadError::Compiler)?;
         let workshop = Arc::clone(&self.workshop);
         in_background(move || {

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use wasmtime::{Engine, Store};
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{CallEnd, CallUsage, Clock, ComponentSource, Ids, Meter, RunError, Unmetered};
-use watcher_domain::report::Usage;
+use watcher_domain::report::{PluginChecker, Usage};
 use watcher_domain::{Account, Digest, Limits, PluginKind, SystemClock, SystemIds};
 use watcher_fair::{FairPermits, FairThreads, Permit, Rates, chore};
 
@@ -125,6 +125,12 @@ impl Runtime {
             clock: options.clock,
             ids: options.ids,
         }))
+    }
+
+    /// Has components compiled by somebody who puts their code into this sandbox's cache, from now on: another process, whose memory and computing time
+    /// are limited. What a component costs to compile is decided by whoever wrote it.
+    pub fn compile_elsewhere(&self, compiler: Arc<dyn PluginChecker>) {
+        self.components.compile_elsewhere(compiler);
     }
 
     /// How often components were compiled and loaded.

@@ -13,6 +13,7 @@ use support::{Bench, Cloud, Pages, action_call, dummy_parameters, strategy_run};
 use watcher_domain::journal::ActionPhase;
 use watcher_domain::ports::{ActionRunner as _, InspectError, PluginInspector as _, RunError, StrategyRunner as _};
 use watcher_domain::{Digest, PluginKind};
+use watcher_runtime::check::InProcess;
 
 /// A planner made of a core module in text: its functions, and what else it has.
 fn planner(parts: &str) -> Arc<[u8]> {
@@ -234,6 +235,23 @@ fn compiled_files(bench: &Bench) -> Vec<PathBuf> {
 fn counters(bench: &Bench) -> (u64, u64) {
     let counters = bench.runtime.counters();
     (counters.compiled, counters.from_disk)
+}
+
+#[tokio::test]
+async fn a_component_is_compiled_by_whoever_else_does_it_and_taken_from_disk() {
+    let (bench, other) = {
+        let bench = Bench::alone(|_| {});
+        let other = bench.again();
+        (bench, other)
+    };
+    bench.runtime.compile_elsewhere(Arc::new(InProcess::new(Arc::clone(&other.runtime), 1)));
+    bench.still_works().await;
+    let (ours, theirs) = (bench.runtime.counters(), other.runtime.counters());
+    assert_eq!((ours.compiled, ours.from_disk, theirs.compiled), (0, 1, 1));
+    let many = format!("{MEMORY} {DESCRIBE} unreachable) {}", "(memory 0) ".repeat(8));
+    let refused = bench.runtime.inspect(planner(&many)).await;
+    let said = "it has 9 memories; at most 8 are allowed";
+    assert!(matches!(&refused, Err(InspectError::Invalid(reasons)) if reasons == &[said]), "{refused:?}");
 }
 
 #[tokio::test]

@@ -100,6 +100,10 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
         .with_goals(watcher_domain::goal::built_in())
         .with_checker(crate::plugin::checker(&config, &runtime)?);
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
+    // What comes with the program is compiled within it, what others wrote is not.
+    if let Some(compiler) = crate::plugin::compiler(&config)? {
+        runtime.compile_elsewhere(compiler);
+    }
 
     let sweep_clock = Arc::clone(&clock);
     let (bus, stop, worker) = (Bus::in_process(), CancellationToken::new(), ids.uuid());

@@ -117,7 +117,8 @@ fn bomb() -> Arc<[u8]> {
 #[tokio::test]
 async fn a_component_that_takes_long_to_compile_costs_what_it_may_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    let begin = Instant::now();
+    // However busy the machine is with others, it is computing time that ends it.
+    let options = |folder: &Path| WorkerOptions { deadline: Duration::from_mins(10), ..options(folder) };
     let report = check(WorkerOptions { cpu_s: 2, ..options(folder.path()) }, bomb()).await.unwrap();
     assert_eq!(report.problems[0].code, ProblemCode::CompileLimit, "{report:#?}");
     assert_eq!(report.problems[0].message, "compiling it took more than 2 s of computing");
@@ -125,7 +126,6 @@ async fn a_component_that_takes_long_to_compile_costs_what_it_may_and_no_more() 
     let report = check(small, bomb()).await.unwrap();
     assert_eq!(report.problems[0].code, ProblemCode::CompileLimit, "{report:#?}");
     assert_eq!(report.problems[0].message, "compiling it took more than 167772160 bytes of memory");
-    assert!(begin.elapsed() < Duration::from_mins(1));
     // What follows is checked as if nothing had been.
     let bytes: Arc<[u8]> = std::fs::read(component("planners/weight")).unwrap().into();
     assert!(check(options(folder.path()), bytes).await.unwrap().accepted());

@@ -109,11 +109,23 @@ pub fn check_worker() -> anyhow::Result<ExitCode> {
 /// What checks components before they are stored: other processes of this program; within this process where the program is another one,
 /// as in tests.
 pub fn checker(config: &Config, runtime: &Arc<Runtime>) -> anyhow::Result<Arc<dyn PluginChecker>> {
+    Ok(match itself()? {
+        Some(program) => Arc::new(worker_of(config, program)?),
+        None => Arc::new(InProcess::new(Arc::clone(runtime), IN_PROCESS_AT_ONCE)),
+    })
+}
+
+/// Who compiles components whose code is not in the cache when they are to run: processes of their own as well, apart from those that check
+/// uploads, so that many uploads do not keep audits waiting. Nobody where the program is another one.
+pub fn compiler(config: &Config) -> anyhow::Result<Option<Arc<dyn PluginChecker>>> {
+    let Some(program) = itself()? else { return Ok(None) };
+    Ok(Some(Arc::new(worker_of(config, program)?)))
+}
+
+/// This program, if it can be a worker.
+fn itself() -> anyhow::Result<Option<PathBuf>> {
     let program = std::env::current_exe().context("cannot find this program itself")?;
-    if program.file_stem().is_none_or(|name| name != "watcher-host") {
-        return Ok(Arc::new(InProcess::new(Arc::clone(runtime), IN_PROCESS_AT_ONCE)));
-    }
-    Ok(Arc::new(worker_of(config, program)?))
+    Ok(program.file_stem().is_some_and(|name| name == "watcher-host").then_some(program))
 }
 
 /// A checker that starts `program`.
