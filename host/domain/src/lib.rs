@@ -47,7 +47,7 @@ pub use id::{
     ActionId, ActionPlanId, AuditId, AuditTemplateId, EfficacyIndicatorId, GoalId, PluginId, ProjectId,
     ScoringEngineId, SnapshotId, StrategyId,
 };
-pub use limits::{Account, Limits, RunLimits};
+pub use limits::{Account, Limits, RunLimits, Shares};
 pub use plugin::{Digest, PluginKind};
 pub use scoring_engine::ScoringEngine;
 pub use service::ServiceStatus;

@@ -175,6 +175,10 @@ limits! {
         requests_per_minute = 6_000,
         /// Bytes of action plans and of what strategies saw that its audits store within an hour, in one process; after more, its next audits wait.
         stored_bytes_per_hour = 2 << 30,
+        /// Audits that wait, run, or may run again: those that are PENDING, ONGOING or SUSPENDED, and those of type EVENT that SUCCEEDED.
+        active_audits = 1_000,
+        /// Action plans that wait or run: those that are PENDING, ONGOING or CANCELLING.
+        active_plans = 1_000,
     }
 }
 

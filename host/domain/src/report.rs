@@ -313,18 +313,31 @@ impl Report {
     }
 }
 
+/// How far a check goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// It is compiled, and its code kept: for a component that was checked when it came.
+    Code,
+    /// It describes itself as well.
+    Description,
+    /// It runs on a generated cluster as well, twice, and what comes out is compared.
+    #[default]
+    Trials,
+}
+
 /// What to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckOptions {
     /// Largest component in bytes.
     pub max_component_bytes: u64,
-    /// Whether to run it on a generated cluster, twice, and compare.
-    pub trials: bool,
+    /// The last step.
+    pub depth: Depth,
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { max_component_bytes: 64 << 20, trials: true }
+        Self { max_component_bytes: 64 << 20, depth: Depth::default() }
     }
 }
 
@@ -345,8 +358,8 @@ pub enum CheckError {
 /// Checks components before they are stored.
 #[async_trait]
 pub trait PluginChecker: Send + Sync {
-    /// Checks a component and says everything that is wrong with it. Afterwards its compiled code is where the first run looks for it.
-    /// Dropping the future ends the check.
+    /// Checks a component and says everything that is wrong with it. Afterwards the compiled code of an accepted one is where the first run looks
+    /// for it; nothing is left of a refused one. Dropping the future ends the check.
     async fn check(&self, component: Arc<[u8]>, options: CheckOptions) -> Result<Report, CheckError>;
 }
 

@@ -17,8 +17,8 @@ use watcher_domain::recording::Recording;
 use watcher_domain::weight::weight_of;
 use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
-    Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, SnapshotId, SolutionAction,
-    Stamps, Strategy, Timestamp,
+    Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, Shares, SnapshotId,
+    SolutionAction, Stamps, Strategy, Timestamp,
 };
 use watcher_fair::chore;
 use watcher_store::{
@@ -383,11 +383,6 @@ impl Engine {
         let audit = &claimed.audit;
         let (snapshot_digest, snapshot_bytes) = ended(observed.stored.await).map_err(watcher_store::Error::Io)?;
         let now = self.clock.now();
-        let state = match (planned.plan.is_empty(), audit.auto_trigger) {
-            (true, _) => ActionPlanState::Succeeded,
-            (false, true) => ActionPlanState::Pending,
-            (false, false) => ActionPlanState::Recommended,
-        };
         let plan_id = ActionPlanId(self.ids.uuid());
         let indicators = self.indicators(plan_id, &planned.decision);
         let ids = Arc::clone(&self.ids);
@@ -413,8 +408,20 @@ impl Engine {
             seen: planned.recorder.take(),
         };
         let recorded = recording::Packed::new(recorded).await?;
-        let per_hour = planned.input.account.shares.stored_bytes_per_hour;
+        let Shares { stored_bytes_per_hour: per_hour, active_plans: most, .. } = planned.input.account.shares;
         let stored = Stored { bytes: recorded.bytes().saturating_add(bytes), per_hour };
+        let mut tx = self.store.begin().await?;
+        let (state, status_message) = match (actions.is_empty(), &audit.project_id) {
+            (true, _) => (ActionPlanState::Succeeded, None),
+            (false, _) if !audit.auto_trigger => (ActionPlanState::Recommended, None),
+            (false, Some(project)) if action_plan::active(&mut tx, project, most).await? >= most => {
+                let why = format!(
+                    "not started by itself: the project has {most} action plans that wait or run already, which is its limit"
+                );
+                (ActionPlanState::Recommended, Some(why))
+            }
+            (false, _) => (ActionPlanState::Pending, None),
+        };
         let plan = ActionPlan {
             id: plan_id,
             project_id: audit.project_id.clone(),
@@ -423,13 +430,12 @@ impl Engine {
             state,
             global_efficacy: planned.decision.global_efficacy.clone(),
             hostname: None,
-            status_message: None,
+            status_message,
             strategy_digest: planned.input.strategy.digest,
             planner_digest: planned.planner.digest,
             snapshot_id: Some(snapshot_id),
             stamps: Stamps::new(now),
         };
-        let mut tx = self.store.begin().await?;
         let replaced = match audit.audit_type {
             AuditType::Continuous => {
                 let message = format!("a newer run of the audit recommends action plan {plan_id}");

@@ -1,7 +1,7 @@
 //! How much a project may keep, and how often it may upload.
 
 use serde_json::{Map, Value};
-use watcher_domain::{ProjectId, RunLimits, Timestamp};
+use watcher_domain::{ProjectId, RunLimits, Shares, Timestamp};
 use watcher_store::plugin::{self, Usage};
 use watcher_store::{Store, Tx};
 
@@ -85,6 +85,11 @@ impl Registry {
         let (limits, runs) = (self.options.quotas.with(&own), self.options.runs.with(&own));
         let usage = plugin::usage(tx, project).await?;
         Ok(Standing { limits, runs, usage, uploads: plugin::uploads_since(tx, project, now - HOUR).await? })
+    }
+
+    /// What all runs of a project may use together.
+    pub async fn shares(&self, tx: &mut Tx, project: &ProjectId) -> Result<Shares> {
+        Ok(self.options.runs.with(&plugin::limits(tx, project).await?).shares)
     }
 
     /// Changes limits of a project; a limit without a value goes back to the default.

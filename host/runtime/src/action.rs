@@ -24,7 +24,7 @@ const CENTURY_S: u64 = 100 * 366 * 86_400;
 #[async_trait]
 impl ActionRunner for Runtime {
     async fn call_action(&self, call: ActionCall) -> Result<ActionOutcome, RunError> {
-        let loaded = self.load_kind(call.digest, PluginKind::Action).await?;
+        let loaded = self.load_kind(call.digest, PluginKind::Action, &call.account.project).await?;
         let (limits, phase) = (call.limits, call.phase);
         let (parameters, configuration) = (text(&call.parameters), text(&call.configuration));
         let end = deadline(&limits).unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(CENTURY_S));
@@ -64,7 +64,7 @@ impl ActionRunner for Runtime {
     }
 
     async fn describe_effect(&self, digest: Digest, parameters: Map<String, Value>) -> Result<Vec<Value>, RunError> {
-        let loaded = self.load_kind(digest, PluginKind::Action).await?;
+        let loaded = self.load_kind(digest, PluginKind::Action, &None).await?;
         let limits = Limits { output_bytes: 16 << 20, ..describe::limits() };
         let parameters = text(&parameters);
         let effects = self

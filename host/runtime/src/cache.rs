@@ -99,6 +99,12 @@ impl DiskCache {
         None
     }
 
+    /// Whether there is a file for it, sound or not.
+    pub(crate) fn has(&self, digest: Digest) -> bool {
+        let prefix = self.prefix(digest);
+        self.files().iter().any(|(_, name)| name.starts_with(&prefix) && name.ends_with(EXTENSION))
+    }
+
     fn open_file(&self, engine: &Engine, path: &Path, content: &str) -> Result<Component, Unsound> {
         let mut file = File::open(path)?;
         let meta = file.metadata()?;

@@ -20,7 +20,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use watcher_domain::Digest;
 use watcher_domain::plugin::Specifics;
-use watcher_domain::report::{CheckError, CheckOptions, Compilation, PluginChecker, Problem, ProblemCode, Report};
+use watcher_domain::report::{
+    CheckError, CheckOptions, Compilation, Depth, PluginChecker, Problem, ProblemCode, Report,
+};
 
 use crate::components::LoadError;
 use crate::describe;
@@ -108,7 +110,7 @@ pub async fn run(
     next(Step::Compile);
     let begin = Instant::now();
     let compiled = runtime.counters().compiled;
-    let loaded = match runtime.take(component).await {
+    let loaded = match runtime.take(component, options.depth == Depth::Code).await {
         Ok(loaded) => loaded,
         Err(LoadError::Invalid(reasons)) => {
             for reason in reasons {
@@ -121,7 +123,8 @@ pub async fn run(
             | LoadError::Tampered(_)
             | LoadError::Source(_)
             | LoadError::Compiler
-            | LoadError::Elsewhere(_)),
+            | LoadError::Elsewhere(_)
+            | LoadError::Busy),
         ) => {
             refuse(&mut report, ProblemCode::Compile, reason(&error), "");
             return Ok(report);
@@ -133,6 +136,9 @@ pub async fn run(
         report.compilation = Some(Compilation { duration_us });
     }
     report.kind = Some(loaded.kind());
+    if options.depth == Depth::Code {
+        return Ok(report);
+    }
 
     next(Step::Describe);
     let Some(text) = trials::describe(runtime, &loaded, &mut report).await else { return Ok(report) };
@@ -152,10 +158,13 @@ pub async fn run(
     }
 
     next(Step::Try);
-    if options.trials {
+    if options.depth == Depth::Trials {
         trials::run(runtime, &loaded, &description, &mut report).await;
     }
     report.description = Some(description);
+    if report.accepted() {
+        runtime.keep(&loaded).await.map_err(|error| CheckError::Host(Box::new(error)))?;
+    }
     Ok(report)
 }
 

@@ -3,25 +3,30 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use watcher_domain::ports::ComponentSource;
-use watcher_domain::report::{CheckError, CheckOptions, PluginChecker};
+use watcher_domain::report::{CheckError, CheckOptions, Depth, PluginChecker};
 use watcher_domain::{Digest, PluginKind};
-use watcher_fair::chore;
+use watcher_fair::{FairPermits, Owner, Permit, chore};
 
 use crate::cache::DiskCache;
 use crate::check::structure;
 use crate::runtime::RuntimeOptions;
 use crate::world::{Prepared, Worlds};
 
+/// How long a project waits at most for its own compilations, and those of others, before one more.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 /// A component that can be started.
 pub(crate) struct Loaded {
     pub(crate) digest: Digest,
     pub(crate) prepared: Prepared,
+    component: Component,
     /// Names of its imports.
     pub(crate) imports: Vec<String>,
     /// What it calls itself, once it was asked.
@@ -31,6 +36,12 @@ pub(crate) struct Loaded {
 impl Loaded {
     pub(crate) const fn kind(&self) -> PluginKind {
         self.prepared.kind()
+    }
+
+    /// Bytes of its compiled code and its tables: what it takes of addresses, and of memory once it has run, but for a part of that.
+    fn bytes(&self) -> usize {
+        let image = self.component.image_range();
+        (image.end as usize).saturating_sub(image.start as usize)
     }
 
     /// What to call it in messages.
@@ -54,6 +65,8 @@ pub(crate) enum LoadError {
     Compiler,
     #[error("it cannot be compiled now")]
     Elsewhere(#[source] CheckError),
+    #[error("it was not compiled within {} min, for others were", PATIENCE.as_secs() / 60)]
+    Busy,
 }
 
 /// How often components were compiled and loaded, since the runtime began.
@@ -85,16 +98,23 @@ struct Workshop {
     from_disk: AtomicU64,
 }
 
+/// Who compiles, and puts the code on disk, in place of this process.
+struct Elsewhere {
+    compiler: Arc<dyn PluginChecker>,
+    /// As many as it compiles at once: how long that takes is decided by whoever wrote the components.
+    turns: Arc<FairPermits>,
+}
+
 /// All components.
 pub(crate) struct Components {
     source: Arc<dyn ComponentSource>,
     workshop: Arc<Workshop>,
     /// Compiling one component already uses every core.
     compiling: Arc<Semaphore>,
-    /// Who compiles, and puts the code on disk; nobody for this process itself.
-    elsewhere: OnceLock<Arc<dyn PluginChecker>>,
+    elsewhere: OnceLock<Elsewhere>,
     recent: Mutex<Recent>,
     max_loaded: usize,
+    max_loaded_bytes: usize,
     max_bytes: usize,
     always_compile: bool,
 }
@@ -115,14 +135,16 @@ impl Components {
             elsewhere: OnceLock::new(),
             recent: Mutex::default(),
             max_loaded: options.max_loaded.max(1),
+            max_loaded_bytes: options.max_loaded_bytes,
             max_bytes: options.max_component_bytes,
             always_compile: options.always_compile,
         }
     }
 
-    /// Has somebody else compile from now on. Only the first one is listened to.
-    pub(crate) fn compile_elsewhere(&self, compiler: Arc<dyn PluginChecker>) {
-        drop(self.elsewhere.set(compiler));
+    /// Has somebody else compile from now on, so many at once. Only the first one is listened to.
+    pub(crate) fn compile_elsewhere(&self, compiler: Arc<dyn PluginChecker>, at_once: usize) {
+        let turns = FairPermits::new(at_once, at_once.div_ceil(2));
+        drop(self.elsewhere.set(Elsewhere { compiler, turns }));
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -132,14 +154,30 @@ impl Components {
         }
     }
 
-    /// The component with this digest.
-    pub(crate) async fn get(&self, digest: Digest) -> Result<Arc<Loaded>, LoadError> {
+    /// The component with this digest. If it has to be compiled, that is its owner's turn: whoever waits for the same one as well comes with a turn of its
+    /// own, and does not wait for those of others.
+    pub(crate) async fn get(&self, digest: Digest, owner: &Owner) -> Result<Arc<Loaded>, LoadError> {
         let cell = self.cell(digest);
+        if let Some(loaded) = cell.get() {
+            return Ok(Arc::clone(loaded));
+        }
+        let _turn = self.turn(digest, owner).await?;
         cell.get_or_try_init(|| self.load(digest, None)).await.cloned()
     }
 
-    /// A component that somebody brought.
-    pub(crate) async fn take(&self, bytes: Arc<[u8]>) -> Result<Arc<Loaded>, LoadError> {
+    /// The right to have a component compiled elsewhere; none if there is nothing to compile.
+    async fn turn(&self, digest: Digest, owner: &Owner) -> Result<Option<Permit>, LoadError> {
+        let Some(elsewhere) = self.elsewhere.get() else { return Ok(None) };
+        let workshop = Arc::clone(&self.workshop);
+        if in_background(move || workshop.disk.has(digest)).await? {
+            return Ok(None);
+        }
+        let turn = tokio::time::timeout(PATIENCE, elsewhere.turns.acquire(owner.clone())).await;
+        turn.map(Some).map_err(|_| LoadError::Busy)
+    }
+
+    /// A component that somebody brought. Its code stays on disk only if that is said, now or with [`keep`](Self::keep).
+    pub(crate) async fn take(&self, bytes: Arc<[u8]>, keep: bool) -> Result<Arc<Loaded>, LoadError> {
         if bytes.len() > self.max_bytes {
             let reason = format!("it has {} bytes; at most {} are allowed", bytes.len(), self.max_bytes);
             return Err(LoadError::Invalid(vec![reason]));
@@ -147,7 +185,18 @@ impl Components {
         let hashed = Arc::clone(&bytes);
         let digest = in_background(move || digest_of(&hashed)).await?;
         let cell = self.cell(digest);
-        cell.get_or_try_init(|| self.load(digest, Some(bytes))).await.cloned()
+        cell.get_or_try_init(|| self.load(digest, Some((bytes, keep)))).await.cloned()
+    }
+
+    /// Keeps the code of a component on disk.
+    pub(crate) async fn keep(&self, loaded: &Arc<Loaded>) -> Result<(), LoadError> {
+        let (workshop, loaded) = (Arc::clone(&self.workshop), Arc::clone(loaded));
+        in_background(move || {
+            if !workshop.disk.has(loaded.digest) {
+                workshop.keep(loaded.digest, &loaded.component);
+            }
+        })
+        .await
     }
 
     /// Where a component is, or will be: whoever comes first loads it, others wait for it.
@@ -166,28 +215,47 @@ impl Components {
         Arc::clone(&entry.cell)
     }
 
-    async fn load(&self, digest: Digest, bytes: Option<Arc<[u8]>>) -> Result<Arc<Loaded>, LoadError> {
+    /// Makes room for code of so many bytes: components that were not used for longest are forgotten.
+    fn make_room(&self, bytes: usize) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded: Vec<(u64, usize, Digest)> = Vec::new();
+        for (&digest, entry) in &recent.entries {
+            loaded.extend(entry.cell.get().map(|loaded| (entry.used, loaded.bytes(), digest)));
+        }
+        loaded.sort_unstable_by_key(|&(used, ..)| used);
+        let mut all = loaded.iter().fold(bytes, |all, (_, bytes, _)| all.saturating_add(*bytes));
+        for (_, bytes, digest) in loaded {
+            if all <= self.max_loaded_bytes {
+                break;
+            }
+            recent.entries.remove(&digest);
+            all -= bytes;
+        }
+    }
+
+    async fn load(&self, digest: Digest, brought: Option<(Arc<[u8]>, bool)>) -> Result<Arc<Loaded>, LoadError> {
         let workshop = Arc::clone(&self.workshop);
-        let kept = match &bytes {
+        let kept = match &brought {
             Some(_) if self.always_compile => None,
             Some(_) | None => in_background(move || workshop.load(digest)).await?,
         };
-        let component = match (kept, bytes) {
+        let component = match (kept, brought) {
             (Some(component), _) => component,
-            (None, Some(bytes)) => self.compile(digest, bytes).await?,
-            (None, None) => self.compile(digest, self.fetch(digest).await?).await?,
+            (None, Some((bytes, keep))) => self.compile(digest, bytes, keep).await?,
+            (None, None) => self.compile(digest, self.fetch(digest).await?, true).await?,
         };
         let (prepared, imports) = self.workshop.worlds.prepare(&component).map_err(LoadError::Invalid)?;
-        Ok(Arc::new(Loaded { digest, prepared, imports, name: OnceLock::new() }))
+        let loaded = Loaded { digest, prepared, component, imports, name: OnceLock::new() };
+        self.make_room(loaded.bytes());
+        Ok(Arc::new(loaded))
     }
 
-    async fn compile(&self, digest: Digest, bytes: Arc<[u8]>) -> Result<Component, LoadError> {
-        if let Some(elsewhere) = self.elsewhere.get() {
+    async fn compile(&self, digest: Digest, bytes: Arc<[u8]>, keep: bool) -> Result<Component, LoadError> {
+        if let Some(Elsewhere { compiler, .. }) = self.elsewhere.get() {
             let most = u64::try_from(self.max_bytes).unwrap_or(u64::MAX);
-            let options = CheckOptions { max_component_bytes: most, trials: false };
-            let report = elsewhere.check(Arc::clone(&bytes), options).await.map_err(LoadError::Elsewhere)?;
+            let options = CheckOptions { max_component_bytes: most, depth: Depth::Code };
+            let report = compiler.check(Arc::clone(&bytes), options).await.map_err(LoadError::Elsewhere)?;
             let workshop = Arc::clone(&self.workshop);
-            // Whatever else was found wrong with it, it was checked when it came.
             if let Some(component) = in_background(move || workshop.load(digest)).await? {
                 return Ok(component);
             }
@@ -201,7 +269,7 @@ impl Components {
         in_background(move || {
             // Held by the thread: a caller that gives up does not make room for another compilation.
             let _permit = permit;
-            workshop.compile(digest, &bytes)
+            workshop.compile(digest, &bytes, keep)
         })
         .await?
     }
@@ -221,7 +289,7 @@ impl Workshop {
         Some(component)
     }
 
-    fn compile(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+    fn compile(&self, digest: Digest, bytes: &[u8], keep: bool) -> Result<Component, LoadError> {
         let invalid = |error: wasmtime::Error| LoadError::Invalid(vec![format!("it cannot be compiled: {error:#}")]);
         let problems = structure::check(bytes);
         if !problems.is_empty() {
@@ -229,11 +297,18 @@ impl Workshop {
         }
         let component = Component::from_binary(&self.engine, bytes).map_err(invalid)?;
         self.compiled.fetch_add(1, Ordering::Relaxed);
+        if !keep {
+            return Ok(component);
+        }
+        self.keep(digest, &component);
+        // The file is mapped rather than kept: its pages are read when they run, and can be given back.
+        Ok(self.disk.load(&self.engine, digest).unwrap_or(component))
+    }
+
+    fn keep(&self, digest: Digest, component: &Component) {
         if let Ok(compiled) = component.serialize() {
             self.disk.store(digest, &compiled);
         }
-        // The file is mapped rather than kept: its pages are read when they run, and can be given back.
-        Ok(self.disk.load(&self.engine, digest).unwrap_or(component))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::runtime::{Runtime, reason};
 #[async_trait]
 impl PluginInspector for Runtime {
     async fn inspect(&self, component: Arc<[u8]>) -> Result<Inspection, InspectError> {
-        let loaded = self.take(component).await.map_err(|error| match error {
+        let loaded = self.take(component, true).await.map_err(|error| match error {
             LoadError::Invalid(reasons) => InspectError::Invalid(reasons),
             other => InspectError::Invalid(vec![reason(&other)]),
         })?;

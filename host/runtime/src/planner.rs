@@ -31,7 +31,7 @@ fn given(action: &SolutionAction) -> wit::SolutionAction {
 #[async_trait]
 impl PlannerRunner for Runtime {
     async fn run_planner(&self, run: PlannerRun) -> Result<Vec<PlannedAction>, RunError> {
-        let loaded = self.load_kind(run.digest, PluginKind::Planner).await?;
+        let loaded = self.load_kind(run.digest, PluginKind::Planner, &run.account.project).await?;
         self.planner(&loaded, &run, &mut Usage::default()).await
     }
 }

@@ -13,7 +13,7 @@ use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{CallEnd, CallUsage, Clock, ComponentSource, Ids, Meter, RunError, Unmetered};
 use watcher_domain::report::{PluginChecker, Usage};
 use watcher_domain::{Account, Digest, Limits, PluginKind, SystemClock, SystemIds};
-use watcher_fair::{FairPermits, FairThreads, Permit, Rates, chore};
+use watcher_fair::{FairPermits, FairThreads, Owner, Permit, Rates, chore};
 
 use crate::cache::{Bounds, DiskCache};
 use crate::call::{Call, Outside};
@@ -36,6 +36,8 @@ pub struct RuntimeOptions {
     pub always_compile: bool,
     /// How many components are kept ready in memory.
     pub max_loaded: usize,
+    /// How many bytes of compiled code these have together at most, but for one component that has more by itself.
+    pub max_loaded_bytes: usize,
     /// How many instances run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for what instances that
     /// run may wait for, which could be for ever if they took all places themselves: scoring engines, and the abort of an action.
     pub max_instances: u32,
@@ -62,6 +64,7 @@ impl Default for RuntimeOptions {
             cache_bytes: 4 << 30,
             always_compile: false,
             max_loaded: 256,
+            max_loaded_bytes: 2 << 30,
             max_instances: 64,
             max_waiting: 4096,
             max_component_bytes: 64 << 20,
@@ -128,9 +131,9 @@ impl Runtime {
     }
 
     /// Has components compiled by somebody who puts their code into this sandbox's cache, from now on: another process, whose memory and computing time
-    /// are limited. What a component costs to compile is decided by whoever wrote it.
-    pub fn compile_elsewhere(&self, compiler: Arc<dyn PluginChecker>) {
-        self.components.compile_elsewhere(compiler);
+    /// are limited. What a component costs to compile is decided by whoever wrote it: of the compilations that it does at once, one project has at most half.
+    pub fn compile_elsewhere(&self, compiler: Arc<dyn PluginChecker>, at_once: usize) {
+        self.components.compile_elsewhere(compiler, at_once);
     }
 
     /// How often components were compiled and loaded.
@@ -140,29 +143,40 @@ impl Runtime {
 
     /// Makes a component ready, so that its first call does not wait for the compiler.
     pub async fn warm(&self, digest: Digest) -> Result<(), RunError> {
-        self.load(digest).await.map(drop)
+        self.load(digest, &None).await.map(drop)
     }
 
     /// Starts one instance of a component and drops it: what every call costs before the guest runs, for measurements.
     pub async fn instantiate_once(&self, digest: Digest) -> Result<(), RunError> {
-        let loaded = self.load(digest).await?;
+        let loaded = self.load(digest, &None).await?;
         let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
         self.run(&loaded, call, &Account::default(), |store, loaded| Box::pin(loaded.prepared.start(store))).await
     }
 
-    pub(crate) async fn load(&self, digest: Digest) -> Result<Arc<Loaded>, RunError> {
+    pub(crate) async fn load(&self, digest: Digest, owner: &Owner) -> Result<Arc<Loaded>, RunError> {
         let unavailable =
             |error: LoadError| RunError::Unavailable { plugin: digest.to_string(), reason: reason(&error) };
-        self.components.get(digest).await.map_err(unavailable)
+        self.components.get(digest, owner).await.map_err(unavailable)
     }
 
-    pub(crate) async fn take(&self, bytes: Arc<[u8]>) -> Result<Arc<Loaded>, LoadError> {
-        self.components.take(bytes).await
+    /// See [`Components::take`].
+    pub(crate) async fn take(&self, bytes: Arc<[u8]>, keep: bool) -> Result<Arc<Loaded>, LoadError> {
+        self.components.take(bytes, keep).await
     }
 
-    /// A component that must be of a kind.
-    pub(crate) async fn load_kind(&self, digest: Digest, kind: PluginKind) -> Result<Arc<Loaded>, RunError> {
-        let loaded = self.load(digest).await?;
+    /// See [`Components::keep`].
+    pub(crate) async fn keep(&self, loaded: &Arc<Loaded>) -> Result<(), LoadError> {
+        self.components.keep(loaded).await
+    }
+
+    /// A component that must be of a kind, to run for its owner.
+    pub(crate) async fn load_kind(
+        &self,
+        digest: Digest,
+        kind: PluginKind,
+        owner: &Owner,
+    ) -> Result<Arc<Loaded>, RunError> {
+        let loaded = self.load(digest, owner).await?;
         if loaded.kind() == kind {
             return Ok(loaded);
         }

@@ -17,7 +17,7 @@ use crate::world::Prepared;
 #[async_trait]
 impl ScoringRunner for Runtime {
     async fn run_scoring(&self, run: ScoringRun) -> Result<Vec<String>, RunError> {
-        let loaded = self.load_kind(run.digest, PluginKind::ScoringEngine).await?;
+        let loaded = self.load_kind(run.digest, PluginKind::ScoringEngine, &run.account.project).await?;
         self.scoring(&loaded, &run, &mut Usage::default()).await
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn other_kind() -> wasmtime::Error {
 #[async_trait]
 impl StrategyRunner for Runtime {
     async fn run_strategy(&self, run: StrategyRun) -> Result<StrategyOutcome, RunError> {
-        let loaded = self.load_kind(run.digest, PluginKind::Strategy).await?;
+        let loaded = self.load_kind(run.digest, PluginKind::Strategy, &run.account.project).await?;
         self.strategy(&loaded, &run, &mut Usage::default()).await
     }
 }

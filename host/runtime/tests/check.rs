@@ -11,7 +11,7 @@ use support::text::{Plugin, description};
 use support::{Bench, component};
 use watcher_domain::PluginKind;
 use watcher_domain::report::{
-    CheckError, CheckOptions, Determinism, PluginChecker as _, Problem, ProblemCode, Report, TrialOutcome,
+    CheckError, CheckOptions, Depth, Determinism, PluginChecker as _, Problem, ProblemCode, Report, TrialOutcome,
 };
 use watcher_runtime::check::InProcess;
 
@@ -26,7 +26,7 @@ async fn check(bytes: Arc<[u8]>) -> Report {
 
 /// Checks what is only looked at, and never tried out.
 async fn look(bytes: impl Into<Arc<[u8]>>) -> Vec<Problem> {
-    check_with(bytes.into(), CheckOptions { trials: false, ..CheckOptions::default() }).await.problems
+    check_with(bytes.into(), CheckOptions { depth: Depth::Description, ..CheckOptions::default() }).await.problems
 }
 
 fn codes(problems: &[Problem]) -> Vec<ProblemCode> {

@@ -8,11 +8,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::json;
 use support::{Bench, Cloud, Pages, action_call, dummy_parameters, strategy_run};
+use tokio::sync::{Semaphore, mpsc};
 use watcher_domain::journal::ActionPhase;
-use watcher_domain::ports::{ActionRunner as _, InspectError, PluginInspector as _, RunError, StrategyRunner as _};
-use watcher_domain::{Digest, PluginKind};
+use watcher_domain::ports::{
+    ActionRunner as _, InspectError, PluginInspector as _, RunError, StrategyRun, StrategyRunner as _,
+};
+use watcher_domain::report::{CheckError, CheckOptions, Depth, PluginChecker, Report};
+use watcher_domain::{Account, Digest, PluginKind, ProjectId};
 use watcher_runtime::check::InProcess;
 
 /// A planner made of a core module in text: its functions, and what else it has.
@@ -244,7 +249,7 @@ async fn a_component_is_compiled_by_whoever_else_does_it_and_taken_from_disk() {
         let other = bench.again();
         (bench, other)
     };
-    bench.runtime.compile_elsewhere(Arc::new(InProcess::new(Arc::clone(&other.runtime), 1)));
+    bench.runtime.compile_elsewhere(Arc::new(InProcess::new(Arc::clone(&other.runtime), 1)), 1);
     bench.still_works().await;
     let (ours, theirs) = (bench.runtime.counters(), other.runtime.counters());
     assert_eq!((ours.compiled, ours.from_disk, theirs.compiled), (0, 1, 1));
@@ -252,6 +257,76 @@ async fn a_component_is_compiled_by_whoever_else_does_it_and_taken_from_disk() {
     let refused = bench.runtime.inspect(planner(&many)).await;
     let said = "it has 9 memories; at most 8 are allowed";
     assert!(matches!(&refused, Err(InspectError::Invalid(reasons)) if reasons == &[said]), "{refused:?}");
+}
+
+/// Says which component it was asked to compile, and compiles it when it is let.
+struct Held {
+    begun: mpsc::UnboundedSender<Digest>,
+    let_through: Semaphore,
+    inner: InProcess,
+}
+
+#[async_trait]
+impl PluginChecker for Held {
+    async fn check(&self, component: Arc<[u8]>, options: CheckOptions) -> Result<Report, CheckError> {
+        self.begun.send(Digest(sha256(&component))).unwrap();
+        self.let_through.acquire().await.unwrap().forget();
+        self.inner.check(component, options).await
+    }
+}
+
+#[tokio::test]
+async fn a_project_whose_components_compile_slowly_leaves_room_for_those_of_others() {
+    let bench = Bench::alone(|_| {});
+    let other = bench.again();
+    let (begun, mut next) = mpsc::unbounded_channel();
+    let held =
+        Arc::new(Held { begun, let_through: Semaphore::new(0), inner: InProcess::new(Arc::clone(&other.runtime), 4) });
+    bench.runtime.compile_elsewhere(Arc::clone(&held) as _, 2);
+    let run = |name: &str, project: &str| {
+        let component = support::component(name);
+        let digest = Digest(sha256(&component));
+        bench.put(digest, component);
+        let account = Account { project: Some(ProjectId(project.to_owned())), ..Account::default() };
+        let run = StrategyRun { account, ..strategy_run(digest, dummy_parameters()) };
+        let runtime = Arc::clone(&bench.runtime);
+        (digest, tokio::spawn(async move { runtime.run_strategy(run).await }))
+    };
+    let (first, dummy) = run("strategies/dummy", "slow");
+    assert_eq!(next.recv().await, Some(first));
+    let (second, basic) = run("strategies/basic", "slow");
+    let (theirs, actuator) = run("strategies/actuator", "quick");
+    assert_eq!(next.recv().await, Some(theirs), "the other project's, not the second one of the same");
+    assert!(next.try_recv().is_err());
+    held.let_through.add_permits(3);
+    assert_eq!(next.recv().await, Some(second));
+    dummy.await.unwrap().unwrap();
+    // These want other parameters, which is said by components that run.
+    for run in [basic, actuator] {
+        let ended = run.await.unwrap();
+        assert!(!matches!(ended, Err(RunError::Unavailable { .. })), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_on_disk_of_a_component_that_is_refused() {
+    let bench = Bench::alone(|_| {});
+    let checker = InProcess::new(Arc::clone(&bench.runtime), 1);
+    let crashes = planner(&format!("{MEMORY} {DESCRIBE} unreachable)"));
+    let report = checker.check(Arc::clone(&crashes), CheckOptions::default()).await.unwrap();
+    assert!(!report.accepted() && report.compilation.is_some(), "{report:#?}");
+    assert_eq!(compiled_files(&bench), Vec::<PathBuf>::new());
+
+    let report = checker.check(support::component("strategies/dummy"), CheckOptions::default()).await.unwrap();
+    assert!(report.accepted(), "{:#?}", report.problems);
+    assert_eq!(compiled_files(&bench).len(), 1);
+
+    // One that was let in by an earlier version, and is to run, is compiled whatever it says of itself.
+    let other = Bench::alone(|_| {});
+    let checker = InProcess::new(Arc::clone(&other.runtime), 1);
+    let code = CheckOptions { depth: Depth::Code, ..CheckOptions::default() };
+    assert!(checker.check(crashes, code).await.unwrap().accepted());
+    assert_eq!(compiled_files(&other).len(), 1);
 }
 
 #[tokio::test]
@@ -315,15 +390,15 @@ async fn a_compiled_file_that_is_damaged_or_not_ours_is_compiled_again() {
     let name = sound.file_name().unwrap().to_str().unwrap();
     let stem = &name[..name.rfind('-').unwrap()];
     std::fs::remove_file(&sound).unwrap();
-    std::fs::write(sound.with_file_name(format!("{stem}-{}.cwasm", hex_sha256(garbage))), garbage).unwrap();
+    std::fs::write(sound.with_file_name(format!("{stem}-{}.cwasm", hex::encode(sha256(garbage)))), garbage).unwrap();
     let again = bench.again();
     again.still_works().await;
     assert_eq!(counters(&again), (1, 0));
 }
 
-fn hex_sha256(bytes: &[u8]) -> String {
+fn sha256(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
-    hex::encode(sha2::Sha256::digest(bytes))
+    sha2::Sha256::digest(bytes).into()
 }
 
 #[tokio::test]
@@ -356,6 +431,20 @@ async fn components_leave_memory_when_others_come() {
     bench.runtime.warm(digest).await.unwrap();
     bench.runtime.instantiate_once(digest).await.unwrap();
     assert_eq!(counters(&bench), (2, 1));
+}
+
+#[tokio::test]
+async fn components_leave_memory_when_there_is_too_much_code() {
+    let run = async |bench: &Bench| {
+        let digest = bench.add("strategies/dummy").await.digest;
+        bench.add("planners/weight").await;
+        bench.runtime.run_strategy(strategy_run(digest, dummy_parameters())).await.unwrap();
+        bench.runtime.run_strategy(strategy_run(digest, dummy_parameters())).await.unwrap();
+        counters(bench)
+    };
+    assert_eq!(run(&Bench::alone(|options| options.max_loaded_bytes = 64 << 20)).await, (2, 0));
+    let small = Bench::alone(|options| options.max_loaded_bytes = 1 << 10);
+    assert_eq!(run(&small).await, (2, 1), "one is kept, however large it is");
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ use watcher_domain::PluginKind;
 use watcher_domain::cloud::{Method, Permission};
 use watcher_domain::journal::ActionPhase;
 use watcher_domain::ports::{ActionRunner as _, RunError};
-use watcher_domain::report::{CheckOptions, PluginChecker as _, ProblemCode, Report};
+use watcher_domain::report::{CheckOptions, Depth, PluginChecker as _, ProblemCode, Report};
 use watcher_runtime::check::InProcess;
 
 /// Longest that one case may take: what is refused for its time stays far below.
@@ -270,7 +270,8 @@ async fn plugins_made_up_by_chance_are_judged_and_hurt_nobody() {
             }
         };
         let checker = InProcess::new(Arc::clone(&bench.runtime), 1);
-        let options = CheckOptions { max_component_bytes: 4 << 20, trials: case % 4 == 0 && one.len() == bytes.len() };
+        let depth = if case % 4 == 0 && one.len() == bytes.len() { Depth::Trials } else { Depth::Description };
+        let options = CheckOptions { max_component_bytes: 4 << 20, depth };
         let begin = Instant::now();
         let report = checker.check(Arc::clone(&bytes), options).await;
         let report = report.unwrap_or_else(|error| panic!("case {case} of seed {}: {error:?}", cases.seed));

@@ -102,7 +102,7 @@ pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Runn
     wiring::register(&registry, read_components(&plugins_dir(&config.plugins)?)?).await?;
     // What comes with the program is compiled within it, what others wrote is not.
     if let Some(compiler) = crate::plugin::compiler(&config)? {
-        runtime.compile_elsewhere(compiler);
+        runtime.compile_elsewhere(compiler, config.registry.check_workers);
     }
 
     let sweep_clock = Arc::clone(&clock);

@@ -181,7 +181,7 @@ pub async fn set_status_message(tx: &mut Tx, id: ActionPlanId, message: &str, no
 /// Takes a PENDING plan: it becomes ONGOING, on the host of `lease`, until `lease.until`. The term under which this claim may write, or
 /// none if somebody else took it first.
 pub async fn claim(tx: &mut Tx, id: ActionPlanId, lease: &Lease, now: Timestamp) -> Result<Option<i64>> {
-    let sql = "UPDATE action_plans SET state = 'ONGOING', hostname = $2, lease_owner = $3, lease_until = $4, \
+    let sql = "UPDATE action_plans SET state = 'ONGOING', status_message = NULL, hostname = $2, lease_owner = $3, lease_until = $4, \
                lease_term = lease_term + 1, updated_at = $5 \
                WHERE uuid = $1 AND state = 'PENDING' AND deleted = 0 RETURNING lease_term";
     Ok(scalar!(tx, i64, sql, id.0, &lease.hostname, lease.owner, lease.until, now)?)
@@ -223,6 +223,14 @@ pub async fn due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<ActionPl
                FROM action_plans WHERE state = 'PENDING' AND deleted = 0 AND (lease_until IS NULL OR lease_until < $1)) AS due \
                ORDER BY place, updated_at, id LIMIT $2";
     Ok(scalars!(tx, Uuid, sql, now, i64::from(limit))?.into_iter().map(ActionPlanId).collect())
+}
+
+/// How many plans of a project wait or run: up to `most`, more are not counted.
+pub async fn active(tx: &mut Tx, project: &ProjectId, most: u64) -> Result<u64> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM action_plans WHERE project_id = $1 \
+               AND deleted = 0 AND state IN ('PENDING', 'ONGOING', 'CANCELLING') LIMIT $2) AS active";
+    let count = scalar!(tx, i64, sql, &project.0, i64::try_from(most).unwrap_or(i64::MAX))?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Plans whose worker is gone: they are ONGOING or CANCELLING, and the lease has run out.

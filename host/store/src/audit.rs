@@ -342,6 +342,15 @@ pub async fn due(tx: &mut Tx, now: Timestamp, since: Timestamp, limit: u32) -> R
     Ok(scalars!(tx, Uuid, sql, now, since, i64::from(limit))?.into_iter().map(AuditId).collect())
 }
 
+/// How many audits of a project wait, run, or may run again: up to `most`, more are not counted.
+pub async fn active(tx: &mut Tx, project: &ProjectId, most: u64) -> Result<u64> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM audits WHERE project_id = $1 \
+               AND deleted = 0 AND (state IN ('PENDING', 'ONGOING', 'SUSPENDED') OR audit_type = 'EVENT' AND state = 'SUCCEEDED') \
+               LIMIT $2) AS active";
+    let count = scalar!(tx, i64, sql, &project.0, i64::try_from(most).unwrap_or(i64::MAX))?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
 /// Soft-deletes an audit; `false` if there is none, or its state does not allow it.
 pub async fn soft_delete(tx: &mut Tx, id: AuditId, now: Timestamp) -> Result<bool> {
     let Some(found) = get(tx, id).await? else { return Ok(false) };

@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     70 "0070_versions_of_grants",
     75 "0075_blobs",
     80 "0080_retention",
+    90 "0090_active",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -2,6 +2,7 @@
 
 pub(crate) mod action_plans;
 pub(crate) mod actions;
+pub(crate) mod active;
 pub(crate) mod audit_templates;
 pub(crate) mod audits;
 pub(crate) mod data_model;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use watcher_api::{ApiOptions, Authentication, Override, RuleSet, Wanted};
 use watcher_bus::{Control, Received, Role};
+use watcher_domain::AuditId;
 use watcher_store::testing::backends;
 
 use crate::service::{Answer, Service, Tokens};
@@ -217,6 +218,41 @@ async fn what_cannot_be_a_plugin_is_refused_with_everything_that_is_wrong() {
     service.ok("admin", "PUT", "/v1/plugin_quotas/a", quota).await;
     let answer = service.upload_as("member-a", &strategy("other", "1.0.0", "g")).await;
     assert_eq!((answer.status.as_u16(), answer.fault().contains("4 uploads per hour")), (429, true), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_project_has_no_more_audits_and_plans_that_wait_and_run_than_it_may_have() {
+    for (_, service) in Service::each().await {
+        let limits = json!({"limits": {"active_audits": 2, "active_plans": 1}});
+        let quota = service.ok("admin", "PUT", "/v1/plugin_quotas/a", Some(limits)).await;
+        assert_eq!((&quota["limits"]["active_audits"], &quota["limits"]["active_plans"]), (&json!(2), &json!(1)));
+        let audit = |kind: &str| Some(json!({"audit_type": kind, "goal": "dummy", "strategy": "dummy"}));
+        let create = async |token: &str, kind: &str| service.call_as(token, "POST", "/v1/audits", audit(kind)).await;
+        let id = |answer: &Answer| AuditId(answer.json()["uuid"].as_str().unwrap().parse().unwrap());
+        let first = id(&create("member-a", "ONESHOT").await);
+        let second = id(&create("member-a", "EVENT").await);
+        let answer = create("member-a", "ONESHOT").await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.fault().starts_with("quota exceeded: the project may have 2 active audits"), "{}", answer.body);
+        assert_eq!(create("member-b", "ONESHOT").await.status, 201, "another project has a limit of its own");
+
+        let state = |state: &str| Some(json!([{"op": "replace", "path": "/state", "value": state}]));
+        service.ok("member-a", "PATCH", &format!("/v1/audits/{first}"), state("CANCELLED")).await;
+        assert_eq!(create("member-a", "ONESHOT").await.status, 201);
+        assert_eq!(create("member-a", "ONESHOT").await.status, 403);
+
+        let plans = [service.recommend(second).await, service.recommend(second).await];
+        let [one, other] = plans.map(|plan| format!("/v1/action_plans/{plan}"));
+        service.ok("member-a", "POST", &format!("{one}/start"), None).await;
+        for (method, path, body) in
+            [("POST", format!("{other}/start"), None), ("PATCH", other.clone(), state("PENDING"))]
+        {
+            let (status, told) = service.refused("member-a", method, &path, body).await;
+            assert!(status == 403 && told.starts_with("quota exceeded: the project may have 1 action plans"), "{told}");
+        }
+        service.ok("member-a", "PATCH", &one, state("CANCELLED")).await;
+        service.ok("member-a", "PATCH", &other, state("PENDING")).await;
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use watcher_domain::{
     Ids as _, IndicatorSpec, ProjectId, ScoringEngine, ScoringEngineId, Stamps, Strategy, StrategyId,
 };
 use watcher_registry::Registry;
-use watcher_store::{Store, action, action_plan, goal, scoring_engine, strategy};
+use watcher_store::{Store, action, action_plan, audit, goal, scoring_engine, strategy};
 
 use crate::contract;
 
@@ -256,12 +256,14 @@ impl Service {
         AuditId(answer.json()["uuid"].as_str().unwrap().parse().unwrap())
     }
 
-    /// A plan of two `nop` actions for an audit.
+    /// A plan of two `nop` actions for an audit, in its project.
     pub(crate) async fn recommend(&self, audit_id: AuditId) -> ActionPlanId {
+        let mut tx = self.store.begin().await.unwrap();
+        let project_id = audit::get(&mut tx, audit_id).await.unwrap().unwrap().project_id.clone();
         let stamps = Stamps::new(self.clock.now());
         let plan = ActionPlan {
             id: ActionPlanId(self.ids.uuid()),
-            project_id: None,
+            project_id,
             audit_id,
             strategy_id: StrategyId(Uuid::from_u128(11)),
             state: ActionPlanState::Recommended,
@@ -286,7 +288,6 @@ impl Service {
             digest: Digest([9; 32]),
             stamps,
         };
-        let mut tx = self.store.begin().await.unwrap();
         action_plan::insert(&mut tx, &plan).await.unwrap();
         action::insert_many(&mut tx, &[action(0, &[]), action(1, &[0])]).await.unwrap();
         tx.commit().await.unwrap();

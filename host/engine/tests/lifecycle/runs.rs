@@ -57,6 +57,26 @@ async fn the_plan_of_an_audit_with_auto_trigger_is_started() {
 }
 
 #[tokio::test]
+async fn a_plan_is_not_started_by_itself_while_too_many_of_its_project_wait() {
+    let mut stage = Stage::set().await;
+    stage.engine.options.limits.shares.active_plans = 1;
+    let project = |name: &str| Some(ProjectId(name.to_owned()));
+    let mut states = Vec::new();
+    for name in ["busy", "busy", "other"] {
+        let audit = stage.create(AuditType::Oneshot, |audit| {
+            audit.auto_trigger = true;
+            audit.project_id = project(name);
+        });
+        let audit = audit.await;
+        stage.settle().await;
+        let plan = stage.plans(audit).await.remove(0);
+        states.push((plan.state, plan.status_message.is_some()));
+    }
+    let (started, left) = ((ActionPlanState::Pending, false), (ActionPlanState::Recommended, true));
+    assert_eq!(states, [started, left, started]);
+}
+
+#[tokio::test]
 async fn a_run_that_is_cancelled_or_suspended_records_nothing() {
     for (audit_type, event, state) in [
         (AuditType::Oneshot, AuditEvent::Cancel, AuditState::Cancelled),

@@ -173,6 +173,12 @@ section! {
         /// Bytes of action plans and of what strategies saw that audits of one project store within an hour, half of them at once; after more, its next audits
         /// wait for their time. A project may have another limit.
         stored_bytes_per_hour: u64 = Shares::default().stored_bytes_per_hour, in 1_000_000..=1_000_000_000_000_000;
+        /// Audits of one project that wait, run, or may run again: those that are PENDING, ONGOING or SUSPENDED, and those of type EVENT that SUCCEEDED. One more is
+        /// refused. A project may have another limit.
+        active_audits: u64 = Shares::default().active_audits, in 0..=1_000_000;
+        /// Action plans of one project that wait or run: those that are PENDING, ONGOING or CANCELLING. To start one more is refused. A project may have another
+        /// limit.
+        active_plans: u64 = Shares::default().active_plans, in 0..=1_000_000;
         /// Limits of one call of a strategy or planner. A project may have others, here and below.
         limits: Limits = Limits::default();
         /// Limits of one call of an action handler.
@@ -193,6 +199,8 @@ impl SandboxConfig {
                 concurrent_calls: self.concurrent_calls,
                 requests_per_minute: self.requests_per_minute,
                 stored_bytes_per_hour: self.stored_bytes_per_hour,
+                active_audits: self.active_audits,
+                active_plans: self.active_plans,
             },
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use watcher_domain::report::CheckOptions;
+use watcher_domain::report::{CheckOptions, Depth};
 
 use super::{CheckArgs, report};
 use crate::config::Config;
@@ -14,7 +14,8 @@ use crate::wiring;
 
 /// Checks a file and prints what was found; success if it would be accepted.
 pub(super) async fn run(config: &Config, arguments: CheckArgs) -> anyhow::Result<ExitCode> {
-    let options = CheckOptions { trials: !arguments.no_trials, ..CheckOptions::default() };
+    let depth = if arguments.no_trials { Depth::Description } else { Depth::Trials };
+    let options = CheckOptions { depth, ..CheckOptions::default() };
     let path = arguments.file.display();
     let size = tokio::fs::metadata(&arguments.file).await.with_context(|| format!("cannot read {path}"))?.len();
     anyhow::ensure!(

@@ -13,7 +13,7 @@ use crate::openapi::{Headers, ReadProblems, WriteProblems};
 use crate::policy::Rule;
 use crate::v1::action_plans::view::ActionPlanView;
 use crate::v1::action_plans::{UUID, full_record};
-use crate::v1::{Ident, find};
+use crate::v1::{Ident, active, find};
 
 /// Starts an action plan that is `RECOMMENDED`: it becomes `PENDING`, and an applier takes it. The body is not read.
 #[utoipa::path(
@@ -37,6 +37,7 @@ pub(crate) async fn start(
     let (ActionPlanState::Recommended, Ok(to)) = (from, from.after(ActionPlanEvent::Start)) else {
         return Err(Invalid::Start(from.as_str()).into());
     };
+    active::one_more_plan(&mut tx, &context, plan.project_id.as_ref()).await?;
     if !action_plan::transition(&mut tx, plan.id, from, to, context.api.clock.now()).await? {
         return Err(Conflict::Changed("action plan").into());
     }

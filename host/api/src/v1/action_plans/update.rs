@@ -18,7 +18,7 @@ use crate::text;
 use crate::time;
 use crate::v1::action_plans::view::ActionPlanView;
 use crate::v1::action_plans::{UUID, full_record};
-use crate::v1::{Ident, find};
+use crate::v1::{Ident, active, find};
 
 const LIMITS: Limits =
     Limits { internal: patch::INTERNAL_AND_MESSAGE, allowed: None, removal: true, refuse: refuse_unknown_state };
@@ -54,6 +54,9 @@ pub(crate) async fn update(
     let from = plan.state;
     let to = read(&plan, &operations)?;
 
+    if to == ActionPlanState::Pending {
+        active::one_more_plan(&mut tx, &context, plan.project_id.as_ref()).await?;
+    }
     let now = context.api.clock.now();
     if !action_plan::transition(&mut tx, plan.id, from, to, now).await? {
         return Err(Conflict::Changed("action plan").into());

@@ -21,7 +21,7 @@ use crate::policy::Rule;
 use crate::time;
 use crate::v1::audits::view::AuditView;
 use crate::v1::names::Names;
-use crate::v1::{Created, Detail, find};
+use crate::v1::{Created, Detail, active, find};
 
 /// What the original calls the body in its messages.
 const ARGUMENT: &str = "audit_p";
@@ -123,6 +123,7 @@ async fn insert(
     attempt: i64,
 ) -> Result<(Audit, Names), ApiError> {
     let mut tx = context.api.store.begin().await?;
+    active::one_more_audit(&mut tx, context, context.caller.project_id.as_ref()).await?;
     let origin = Origin::find(&mut tx, context, wanted).await?;
     let now = context.api.clock.now();
     let name = match wanted.name {

@@ -108,6 +108,10 @@ pub(crate) struct PluginLimits {
     requests_per_minute: u64,
     /// Bytes of action plans and of what strategies saw that its audits store within an hour; after more, its next audits wait.
     stored_bytes_per_hour: u64,
+    /// Audits that wait, run, or may run again: those that are PENDING, ONGOING or SUSPENDED, and those of type EVENT that SUCCEEDED.
+    active_audits: u64,
+    /// Action plans that wait or run: those that are PENDING, ONGOING or CANCELLING.
+    active_plans: u64,
     /// One call of a strategy or planner.
     decision: CallLimits,
     /// One call of an action handler.
@@ -154,6 +158,8 @@ pub(crate) struct PluginLimitChanges {
     concurrent_calls: Option<u64>,
     requests_per_minute: Option<u64>,
     stored_bytes_per_hour: Option<u64>,
+    active_audits: Option<u64>,
+    active_plans: Option<u64>,
     decision: Option<CallLimitChanges>,
     action: Option<CallLimitChanges>,
     scoring: Option<CallLimitChanges>,
@@ -173,6 +179,8 @@ fn view(project: ProjectId, standing: &Standing) -> PluginQuotaView {
             concurrent_calls: runs.shares.concurrent_calls,
             requests_per_minute: runs.shares.requests_per_minute,
             stored_bytes_per_hour: runs.shares.stored_bytes_per_hour,
+            active_audits: runs.shares.active_audits,
+            active_plans: runs.shares.active_plans,
             decision: (&runs.decision).into(),
             action: (&runs.action).into(),
             scoring: (&runs.scoring).into(),
