@@ -35,7 +35,8 @@ fn plugins_with_hostile(folder: &Path) {
 async fn a_hostile_strategy_fails_its_audits_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     plugins_with_hostile(folder.path());
-    let settings = ["sandbox.limits.fuel=200000000", "sandbox.limits.memory_bytes=67108864"].map(str::to_owned);
+    let limits = ["fuel=200000000", "memory_bytes=67108864", "requests=50"];
+    let settings = limits.map(|limit| format!("sandbox.limits.{limit}"));
     let options = StageOptions {
         plugins: Some(folder.path().to_owned()),
         settings: settings.to_vec(),
@@ -48,7 +49,7 @@ async fn a_hostile_strategy_fails_its_audits_and_nothing_else() {
         ("recurse", "the stack limit"),
         ("panic", "out of ideas"),
         ("read-beyond-memory", "memory"),
-        ("flood-metrics", "limit"),
+        ("flood-metrics", "requests limit of 50 requests was reached"),
     ];
     let runs = cases.map(|(behaviour, expected)| {
         let stage = Arc::clone(&stage);

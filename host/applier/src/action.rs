@@ -1,11 +1,13 @@
 //! One action, from PENDING to its end: validate, pre-condition, execute, post-condition, and revert of what failed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::cloud::{GrantedVersion, Permission};
+use watcher_domain::failure::wait_before_retry;
 use watcher_domain::journal::{ActionPhase, JournalError};
 use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
@@ -49,6 +51,16 @@ enum Executed {
     Aborted,
 }
 
+/// Waits; whether nobody stopped that.
+async fn wait(time: Duration, stop: Option<&CancellationToken>) -> bool {
+    let waited = tokio::time::sleep(time);
+    if let Some(stop) = stop {
+        return stop.run_until_cancelled(waited).await.is_some();
+    }
+    waited.await;
+    true
+}
+
 impl Applier {
     /// Takes one action to its end and returns the state it ended in. `stop` asks it not to begin, or to abort.
     #[tracing::instrument(name = "action.run", skip_all, fields(action.id = %action.id, action.type = action.action_type))]
@@ -66,7 +78,7 @@ impl Applier {
             Err(reason) => return self.fail(action, ActionState::Pending, "validation", &reason).await,
         };
         for (phase, name) in [(ActionPhase::Validate, "validation"), (ActionPhase::PreCondition, "pre_condition")] {
-            match self.call(&prepared, phase).await? {
+            match self.call(&prepared, phase, Some(stop)).await? {
                 Ok(ActionOutcome::Done | ActionOutcome::NotAborted) => {}
                 Ok(ActionOutcome::Skip(reason)) => {
                     let message = format!("Action was skipped automatically: {reason}");
@@ -83,7 +95,7 @@ impl Applier {
             Executed::Done => self.end_running(action, stop, ActionEvent::Finish, None).await,
             Executed::Aborted => self.end_running(action, stop, ActionEvent::Cancel, None).await,
             Executed::Failed { phase, reason } => {
-                let reverted = match self.call(&prepared, ActionPhase::Revert).await? {
+                let reverted = match self.call(&prepared, ActionPhase::Revert, None).await? {
                     Ok(_) => "the resource was brought back to where it was".to_owned(),
                     Err(error) => format!("bringing the resource back failed too: {error}"),
                 };
@@ -157,30 +169,49 @@ impl Applier {
         }))
     }
 
-    /// Calls one export. The inner error is a reason for the user; the outer one ends the walk.
+    /// Calls one export, and again as long as its failure says that it may work later and none of its requests can have changed anything. The inner
+    /// error is a reason for the user; the outer one ends the walk. Nothing is tried again after `stop`.
     async fn call(
         &self,
         prepared: &Prepared,
         phase: ActionPhase,
+        stop: Option<&CancellationToken>,
     ) -> Result<Result<ActionOutcome, String>, Interrupted> {
-        let outcome = self.handlers.call_action(self.action_call(prepared, phase)).await;
-        match outcome {
-            Ok(outcome) => Ok(Ok(outcome)),
-            Err(RunError::Journal(JournalError::Fenced)) => Err(Interrupted::Fenced),
-            Err(error) => {
-                tracing::warn!(
-                    action.id = %prepared.action.id,
-                    phase = phase.as_str(),
-                    blame = ?error.fault(),
-                    error = &error as &dyn std::error::Error,
-                    "action {} failed in {phase}", prepared.action.id
-                );
-                Ok(Err(error.to_string()))
+        let id = prepared.action.id;
+        let mut tries = 1;
+        loop {
+            let journal = Arc::new(self.journal(prepared, phase));
+            let outcome = self.handlers.call_action(self.action_call(prepared, phase, Arc::clone(&journal))).await;
+            let error = match outcome {
+                Ok(outcome) => return Ok(Ok(outcome)),
+                Err(RunError::Journal(JournalError::Fenced)) => return Err(Interrupted::Fenced),
+                Err(error) => error,
+            };
+            tracing::warn!(
+                action.id = %id,
+                phase = phase.as_str(),
+                blame = ?error.fault(),
+                error = &error as &dyn std::error::Error,
+                "action {id} failed in {phase}"
+            );
+            let is_last = !error.is_retryable() || tries > self.options.retries || journal.may_have_changed_something();
+            if is_last || !wait(wait_before_retry(self.options.retry_wait, tries), stop).await {
+                return Ok(Err(if tries > 1 {
+                    format!("{error}; it was tried {tries} times")
+                } else {
+                    error.to_string()
+                }));
             }
+            journal.forget().await?;
+            tries += 1;
         }
     }
 
-    fn action_call(&self, prepared: &Prepared, phase: ActionPhase) -> ActionCall {
+    fn journal(&self, prepared: &Prepared, phase: ActionPhase) -> StoreJournal {
+        StoreJournal::new(self.store.clone(), Arc::clone(&self.clock), prepared.action.id, phase, prepared.term)
+    }
+
+    fn action_call(&self, prepared: &Prepared, phase: ActionPhase, journal: Arc<StoreJournal>) -> ActionCall {
         ActionCall {
             digest: prepared.action.digest,
             phase,
@@ -188,13 +219,7 @@ impl Applier {
             configuration: prepared.configuration.clone(),
             permission: prepared.permission.clone(),
             cloud: Arc::clone(&self.cloud),
-            journal: Arc::new(StoreJournal {
-                store: self.store.clone(),
-                clock: Arc::clone(&self.clock),
-                action_id: prepared.action.id,
-                phase,
-                term: prepared.term,
-            }),
+            journal,
             limits: prepared.limits,
             account: prepared.account.clone(),
         }
@@ -203,12 +228,12 @@ impl Applier {
     /// Executes and looks at the effect. When the plan is stopped meanwhile, `abort` runs beside `execute`: if it stops the action, the
     /// execution is dropped; if not, the execution goes on to its own end.
     async fn execute(&self, prepared: &Prepared, stop: &CancellationToken) -> Result<Executed, Interrupted> {
-        let execute = self.call(prepared, ActionPhase::Execute);
+        let execute = self.call(prepared, ActionPhase::Execute, Some(stop));
         // Polled beside the execution from its first step on: an execution that holds the one write connection of SQLite must go on.
         let abort = async {
             stop.cancelled().await;
             self.end(&prepared.action, ActionState::Ongoing, ActionEvent::Abort, None).await?;
-            self.call(prepared, ActionPhase::Abort).await
+            self.call(prepared, ActionPhase::Abort, None).await
         };
         tokio::pin!(execute, abort);
         let executed = tokio::select! {
@@ -228,7 +253,7 @@ impl Applier {
         if let Err(reason) = executed {
             return Ok(Executed::Failed { phase: "execute", reason });
         }
-        match self.call(prepared, ActionPhase::PostCondition).await? {
+        match self.call(prepared, ActionPhase::PostCondition, Some(stop)).await? {
             Ok(_) => Ok(Executed::Done),
             Err(reason) => Ok(Executed::Failed { phase: "post_condition", reason }),
         }

@@ -29,10 +29,14 @@ pub use graph::ExecutionRule;
 pub struct ApplierOptions {
     /// Name of this host, as the API shows it in `hostname`.
     pub hostname: String,
-    /// How many plans are carried out at once.
+    /// How many plans are carried out at once. Most of the time they wait for the cloud; of those with thousands of actions there are fewer.
     pub max_plans: usize,
     /// Plans of one project at a time.
     pub max_project_plans: usize,
+    /// How many more times a phase of an action is tried whose failure says that it may work later.
+    pub retries: u32,
+    /// Wait before the first of them; doubled for each further one, up to half a minute.
+    pub retry_wait: Duration,
     /// How many actions of one plan run at once, where its graph allows it.
     pub max_workers: usize,
     /// How long a claim holds without being renewed.
@@ -53,8 +57,10 @@ impl Default for ApplierOptions {
     fn default() -> Self {
         Self {
             hostname: "localhost".to_owned(),
-            max_plans: 4,
+            max_plans: 32,
             max_project_plans: 2,
+            retries: 2,
+            retry_wait: Duration::from_secs(1),
             max_workers: 4,
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),

@@ -13,7 +13,7 @@ use watcher_domain::{
     ProjectId, Timestamp,
 };
 use watcher_fair::chore;
-use watcher_store::{Lease, Tx, Visibility, action, action_plan, plugin, strategy};
+use watcher_store::{Lease, Tx, Visibility, action, action_plan, journal, plugin, strategy};
 
 use crate::Applier;
 use crate::action::Interrupted;
@@ -134,7 +134,7 @@ async fn end_actions(
         }
     }
     action::cancel_pending_of_plan(tx, plan, now).await?;
-    Ok(())
+    journal::forget_plan(tx, plan).await
 }
 
 impl Applier {
@@ -168,6 +168,12 @@ impl Applier {
     pub(crate) async fn owner_of(&self, id: ActionPlanId) -> Result<Option<ProjectId>, watcher_store::Error> {
         let mut tx = self.store.read().await?;
         Ok(action_plan::get(&mut tx, id).await?.and_then(|plan| plan.value.project_id))
+    }
+
+    /// Whether it has many actions.
+    pub(crate) async fn is_large(&self, id: ActionPlanId) -> Result<bool, watcher_store::Error> {
+        let mut tx = self.store.read().await?;
+        action::has_many(&mut tx, id).await
     }
 
     /// Lets the lease lapse at once, so that nobody waits for its end.

@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watcher_bus::{Control, Received, Role, Work};
@@ -21,6 +20,8 @@ const SWEEP_LIMIT: u32 = 100;
 const MOST_WAITING: usize = 1000;
 /// How many of those are of one project.
 const MOST_OF_PROJECT: usize = 100;
+/// How many plans of many actions are carried out at once, one of each project.
+const MOST_LARGE: usize = 4;
 
 /// The plans that wait or run here, and what stops each.
 type Running = Places<ActionPlanId, CancellationToken>;
@@ -29,8 +30,9 @@ type Running = Places<ActionPlanId, CancellationToken>;
 pub struct Service {
     applier: Arc<Applier>,
     permits: Arc<FairPermits>,
+    /// Those with many actions need one of these as well: their actions are in memory.
+    large: Arc<FairPermits>,
     running: Arc<Running>,
-    ended: Arc<Notify>,
     tasks: TaskTracker,
 }
 
@@ -39,7 +41,8 @@ impl Service {
     pub fn new(applier: Arc<Applier>) -> Self {
         let permits = FairPermits::new(applier.options.max_plans, applier.options.max_project_plans);
         let running = Places::new(MOST_WAITING, MOST_OF_PROJECT);
-        Self { applier, permits, running, ended: Arc::default(), tasks: TaskTracker::new() }
+        let large = FairPermits::new(MOST_LARGE, 1);
+        Self { applier, permits, large, running, tasks: TaskTracker::new() }
     }
 
     /// Works until `shutdown`; plans that run then are dropped where they are, and the next sweep of any applier ends them.
@@ -53,7 +56,7 @@ impl Service {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = sweeps.tick() => self.sweep(&shutdown).await,
-                () = self.ended.notified() => self.sweep(&shutdown).await,
+                () = self.running.freed() => self.sweep(&shutdown).await,
                 _ = beats.tick() => {
                     if let Err(error) = self.applier.beat().await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "a sign of life could not be given");
@@ -99,14 +102,16 @@ impl Service {
     fn start(&self, id: ActionPlanId, shutdown: &CancellationToken) {
         let stop = CancellationToken::new();
         let Some(place) = self.running.enter(id, stop.clone()) else { return };
-        let (applier, permits, shutdown) = (Arc::clone(&self.applier), Arc::clone(&self.permits), shutdown.clone());
-        let (running, ended) = (Arc::clone(&self.running), Arc::clone(&self.ended));
+        let (applier, shutdown) = (Arc::clone(&self.applier), shutdown.clone());
+        let (permits, large) = (Arc::clone(&self.permits), Arc::clone(&self.large));
         self.tasks.spawn(async move {
             let run = async {
                 let turn = async {
                     let owner = applier.owner_of(id).await?;
                     let Some(place) = place.of(owner.clone()) else { return Ok::<_, watcher_store::Error>(None) };
-                    Ok(Some((permits.acquire(owner).await, place)))
+                    let is_large = applier.is_large(id).await?;
+                    let large = if is_large { Some(large.acquire(owner.clone()).await) } else { None };
+                    Ok(Some((permits.acquire(owner).await, large, place)))
                 };
                 match shutdown.run_until_cancelled(turn).await {
                     Some(Ok(Some(_turn))) => Box::pin(applier.run_plan(id, stop, &shutdown)).await,
@@ -115,12 +120,7 @@ impl Service {
                 }
             };
             match AssertUnwindSafe(run).catch_unwind().await {
-                // Others may have found no place.
-                Ok(Ok(())) => {
-                    if running.take_left_out() {
-                        ended.notify_one();
-                    }
-                }
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => report(id, &error),
                 // Its lease lapses, and a sweep ends it.
                 Err(panic) => report(id, &watcher_domain::Panic::new(panic.as_ref())),

@@ -18,11 +18,13 @@ pub struct RetryOptions {
     pub attempts: u32,
     /// Wait after the first failure; doubled after each further one, up to a second.
     pub first_wait: Duration,
+    /// Whether to try again after no answer came in time.
+    pub timeouts: bool,
 }
 
 impl Default for RetryOptions {
     fn default() -> Self {
-        Self { attempts: 10, first_wait: Duration::from_millis(100) }
+        Self { attempts: 10, first_wait: Duration::from_millis(100), timeouts: true }
     }
 }
 
@@ -144,8 +146,9 @@ impl Fetch {
     async fn once<T: DeserializeOwned + Send + 'static>(&self, request: &CloudRequest) -> Result<Read<T>, Failure> {
         let response = self.cloud.send(request).await.map_err(|failure| {
             // A read can be repeated whatever came of it.
-            let again = failure.retryable || matches!(failure.code.as_str(), "timed-out" | "outcome-unknown");
-            Failure { retryable: again, ..failure }
+            let is_late = matches!(failure.code.as_str(), "timed-out" | "outcome-unknown");
+            let retryable = if is_late { self.retry.timeouts } else { failure.retryable };
+            Failure { retryable, ..failure }
         })?;
         let refused = |status: u16| {
             let excerpt: String = response.body.chars().take(200).collect();

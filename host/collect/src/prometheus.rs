@@ -34,7 +34,8 @@ impl Default for PrometheusOptions {
         Self {
             fqdn_label: "fqdn".to_owned(),
             instance_uuid_label: "resource".to_owned(),
-            retry: RetryOptions::default(),
+            // What takes the datasource too long once takes it too long again, and it answers others as well.
+            retry: RetryOptions { attempts: 3, timeouts: false, ..RetryOptions::default() },
         }
     }
 }

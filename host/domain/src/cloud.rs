@@ -36,6 +36,9 @@ impl Method {
     }
 }
 
+/// Most bytes of a query, decoded.
+const MAX_QUERY: usize = 16 << 10;
+
 /// A request without endpoint and credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudRequest {
@@ -64,6 +67,12 @@ pub enum InvalidRequest {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The query is too long.
+    #[error("the query has {bytes} bytes; at most {MAX_QUERY} are sent")]
+    Query {
+        /// Bytes of all keys and values.
+        bytes: usize,
+    },
     /// A placeholder of a pattern that is no name.
     #[error(
         "path {path:?} has the placeholder {placeholder:?}, whose name must be a lower-case letter, then lower-case letters, digits and _"
@@ -86,7 +95,7 @@ pub enum InvalidRequest {
 
 impl CloudRequest {
     /// Checks that the path stays below the endpoint: it begins with `/`, has no empty, `.` or `..` segment, and no character but
-    /// unreserved ones, `:`, `@`, `,`, `=`, `+` and percent escapes of others than `/`, `\`, `.` and control characters.
+    /// unreserved ones, `:`, `@`, `,`, `=`, `+` and percent escapes of others than `/`, `\`, `.` and control characters. Checks lengths, too.
     pub fn check(&self) -> Result<(), InvalidRequest> {
         let bad = |reason| Err(InvalidRequest::Path { path: shorten(&self.path), reason });
         let Some(rest) = self.path.strip_prefix('/') else { return bad("does not begin with /") };
@@ -135,6 +144,10 @@ impl CloudRequest {
                     _ => return bad("has a character that must be escaped"),
                 }
             }
+        }
+        let bytes = self.query.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if bytes > MAX_QUERY {
+            return Err(InvalidRequest::Query { bytes });
         }
         let word = |text: &str, extra: &str| {
             !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))

@@ -2,8 +2,18 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// Longest wait before something is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long to wait before something is tried again that failed for the `tries`th time, and says that it may work later: `first`, twice that, and so on up to half
+/// a minute.
+pub fn wait_before_retry(first: Duration, tries: u32) -> Duration {
+    first.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_WAIT)
+}
 
 /// Most characters that are kept of what a panic says.
 const LONGEST_PANIC: usize = 1000;

@@ -103,6 +103,12 @@ pub enum JournalAnswer {
 }
 
 impl JournalAnswer {
+    /// Whether the call certainly reached nobody.
+    pub fn never_left(&self) -> bool {
+        let Self::Failed { failure } = self else { return false };
+        matches!(failure.code.as_str(), "unreachable" | "too-many-requests" | "not-granted")
+    }
+
     /// Bytes that it takes up at most, about.
     pub fn size_bytes(&self) -> u64 {
         let size = match self {

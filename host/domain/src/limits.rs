@@ -143,7 +143,14 @@ limits! {
 impl Limits {
     /// Limits of an action handler: little computation, but a migration may take long.
     pub fn for_actions() -> Self {
-        Self { memory_bytes: 64 << 20, fuel: 10_000_000_000, deadline_ms: 3_600_000, ..Self::default() }
+        Self {
+            memory_bytes: 64 << 20,
+            fuel: 10_000_000_000,
+            deadline_ms: 3_600_000,
+            host_calls: 20_000,
+            journal_bytes: 16 << 20,
+            ..Self::default()
+        }
     }
 
     /// Limits of one call of a scoring engine, which a strategy waits for.

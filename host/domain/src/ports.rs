@@ -102,6 +102,11 @@ impl RunError {
             Self::Journal(_) | Self::Unavailable { .. } | Self::Host(_) => Fault::Host,
         }
     }
+
+    /// Whether it says itself that the same may work later without anybody changing anything.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Declared(failure) if failure.retryable)
+    }
 }
 
 /// What one run of a strategy needs.

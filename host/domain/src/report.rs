@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::ProjectId;
 use crate::cloud::RequestPattern;
 use crate::plugin::{Description, Digest, PluginKind};
 use crate::state::named_enum;
@@ -327,17 +328,20 @@ pub enum Depth {
 }
 
 /// What to check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckOptions {
     /// Largest component in bytes.
     pub max_component_bytes: u64,
     /// The last step.
     pub depth: Depth,
+    /// Whose component it is, so that no project keeps others waiting; none for the service itself.
+    #[serde(skip)]
+    pub project: Option<ProjectId>,
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { max_component_bytes: 64 << 20, depth: Depth::default() }
+        Self { max_component_bytes: 64 << 20, depth: Depth::default(), project: None }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use watcher_bus::{Event, Work};
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::efficacy::EfficacyIndicator;
+use watcher_domain::failure::wait_before_retry;
 use watcher_domain::plugin::PluginVersion;
 use watcher_domain::ports::{Fault, GuardError, Scoring};
 use watcher_domain::recording::Recording;
@@ -145,8 +146,27 @@ impl Engine {
         if audit.audit_type == AuditType::Oneshot && claimed.term > MOST_TERMS {
             return Err(AuditError::NeverEnds(claimed.term - 1));
         }
-        let observed = self.observe(audit).await?;
-        let planned = self.decide_and_plan(audit, &observed).await?;
+        let mut tries = 1;
+        loop {
+            let error = match self.recommend_once(claimed).await {
+                Err(error) if error.is_retryable() && tries <= self.options.retries => error,
+                Err(error) if tries > 1 => return Err(AuditError::Retried { tries, source: Box::new(error) }),
+                ended => return ended,
+            };
+            let wait = wait_before_retry(self.options.retry_wait, tries);
+            tracing::info!(
+                audit.id = %audit.id,
+                error = &error as &dyn std::error::Error,
+                "audit {} is tried again in {wait:?}", audit.id
+            );
+            tokio::time::sleep(wait).await;
+            tries += 1;
+        }
+    }
+
+    async fn recommend_once(&self, claimed: &Claimed) -> Result<Recommended, AuditError> {
+        let observed = self.observe(&claimed.audit).await?;
+        let planned = self.decide_and_plan(&claimed.audit, &observed).await?;
         self.record(claimed, observed, planned).await
     }
 

@@ -112,6 +112,14 @@ pub enum AuditError {
         /// Why.
         source: RunError,
     },
+    /// It was tried several times.
+    #[error("{source}; it was tried {tries} times")]
+    Retried {
+        /// How many times.
+        tries: u32,
+        /// Why the last time failed.
+        source: Box<Self>,
+    },
     /// The audit is not ours any more: somebody stopped it, or its lease ran out.
     #[error("the audit was taken away while it ran")]
     Lost,
@@ -131,6 +139,7 @@ impl AuditError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Decide { source, .. } | Self::Plan { source, .. } => source.fault(),
+            Self::Retried { source, .. } => source.fault(),
             Self::UnknownActionType { .. } | Self::Schema { .. } | Self::Efficacy { .. } => Fault::Guest,
             Self::NoStrategy { .. }
             | Self::NoPlugin { .. }
@@ -145,6 +154,30 @@ impl AuditError {
             | Self::Store(_)
             | Self::NeverEnds(_)
             | Self::Crashed(_) => Fault::Host,
+        }
+    }
+
+    /// Whether it says itself that the same may work later without anybody changing anything.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Decide { source, .. } | Self::Plan { source, .. } => source.is_retryable(),
+            Self::Observe(error) => error.failure.retryable,
+            Self::NoStrategy { .. }
+            | Self::NoPlugin { .. }
+            | Self::Refused { .. }
+            | Self::Guarded { .. }
+            | Self::UnknownActionType { .. }
+            | Self::Parameters { .. }
+            | Self::Configuration { .. }
+            | Self::Schema { .. }
+            | Self::Scope(_)
+            | Self::EmptyCluster
+            | Self::Efficacy { .. }
+            | Self::Retried { .. }
+            | Self::Lost
+            | Self::Store(_)
+            | Self::NeverEnds(_)
+            | Self::Crashed(_) => false,
         }
     }
 }

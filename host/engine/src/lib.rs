@@ -42,6 +42,10 @@ pub struct EngineOptions {
     pub max_project_audit_workers: usize,
     /// Runs of one project within any minute that may fail by the fault of their plugin before its next ones wait; 0 for no bound.
     pub plugin_failures_per_minute: u64,
+    /// How many more times a run is tried whose failure says that it may work later.
+    pub retries: u32,
+    /// Wait before the first of them; doubled for each further one, up to half a minute.
+    pub retry_wait: Duration,
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// How often rows are looked for whose message was lost.
@@ -71,6 +75,8 @@ impl Default for EngineOptions {
             max_audit_workers: 4,
             max_project_audit_workers: 2,
             plugin_failures_per_minute: 60,
+            retries: 2,
+            retry_wait: Duration::from_secs(1),
             lease: Duration::from_mins(1),
             sweep_interval: Duration::from_secs(10),
             continuous_audit_interval: Duration::from_secs(10),

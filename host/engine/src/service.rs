@@ -59,6 +59,7 @@ impl Service {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep_until(next_look) => next_look = self.look(&shutdown).await,
                 () = self.ended.notified() => next_look = self.look(&shutdown).await,
+                () = self.running.freed() => next_look = self.look(&shutdown).await,
                 _ = beats.tick() => report(self.engine.beat().await, "a sign of life could not be given"),
                 _ = checks.tick() => {
                     report(self.engine.supersede_old_plans().await.map(drop), "old action plans could not be superseded");
@@ -106,15 +107,12 @@ impl Service {
             failures: Arc::clone(&self.failures),
             stored: Arc::clone(&self.stored),
         };
-        let (running, ended) = (Arc::clone(&self.running), Arc::clone(&self.ended));
+        let ended = Arc::clone(&self.ended);
         self.tasks.spawn(async move {
             match AssertUnwindSafe(turns.run(id, place, &token)).catch_unwind().await {
-                // Its next run may be due already, or others that found no place.
-                Ok(Ok(again)) => {
-                    if again || running.take_left_out() {
-                        ended.notify_one();
-                    }
-                }
+                // Its next run may be due already.
+                Ok(Ok(true)) => ended.notify_one(),
+                Ok(Ok(false)) => {}
                 Ok(Err(error)) => could_not_run(id, &error),
                 // Its lease lapses, and a sweep takes it up again.
                 Err(panic) => could_not_run(id, &watcher_domain::Panic::new(panic.as_ref())),

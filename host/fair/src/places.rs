@@ -6,12 +6,15 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::Owner;
 
 /// Places for work with an id each. A place holds what stops its work.
 #[derive(Debug)]
 pub struct Places<I, S> {
     state: Mutex<State<I, S>>,
+    freed: Notify,
     most: usize,
     most_of_project: usize,
 }
@@ -35,7 +38,7 @@ impl<I: Copy + Eq + Hash, S: Clone> Places<I, S> {
     /// So many places, of which one project has at most `most_of_project`.
     pub fn new(most: usize, most_of_project: usize) -> Arc<Self> {
         let state = State { stops: HashMap::new(), by_project: HashMap::new(), left_out: false };
-        Arc::new(Self { state: Mutex::new(state), most, most_of_project })
+        Arc::new(Self { state: Mutex::new(state), freed: Notify::new(), most, most_of_project })
     }
 
     /// A place for work, with what stops it. None if the work has one already, or all are taken.
@@ -58,9 +61,9 @@ impl<I: Copy + Eq + Hash, S: Clone> Places<I, S> {
         self.lock().stops.get(id).cloned()
     }
 
-    /// Whether work was left out for want of a place since this was asked last.
-    pub fn take_left_out(&self) -> bool {
-        std::mem::take(&mut self.lock().left_out)
+    /// Waits until work has ended while other work was left out for want of a place. Work that was itself left out ends nothing.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 }
 
@@ -93,6 +96,9 @@ impl<I: Copy + Eq + Hash, S> Drop for Place<I, S> {
         let mut state = self.places.lock();
         state.stops.remove(&self.id);
         let Some(owner) = &self.owner else { return };
+        if std::mem::take(&mut state.left_out) {
+            self.places.freed.notify_one();
+        }
         if let Some(count) = state.by_project.get_mut(owner) {
             *count -= 1;
             if *count == 0 {
@@ -104,6 +110,7 @@ impl<I: Copy + Eq + Hash, S> Drop for Place<I, S> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
     use watcher_domain::ProjectId;
 
     use super::*;
@@ -116,9 +123,10 @@ mod tests {
     fn work_has_one_place_until_it_gives_it_up() {
         let places = Places::new(10, 10);
         let place = places.enter(1, "stop").unwrap();
-        assert!(places.enter(1, "other").is_none() && !places.take_left_out());
+        assert!(places.enter(1, "other").is_none());
         assert_eq!(places.stop_of(&1), Some("stop"));
-        drop(place);
+        drop(place.of(None));
+        assert_eq!(places.freed().now_or_never(), None, "nobody was left out");
         assert_eq!(places.stop_of(&1), None);
         assert!(places.enter(1, "stop").is_some());
     }
@@ -129,18 +137,20 @@ mod tests {
         let mut held: Vec<_> =
             (0..3).map(|id| places.enter(id, ()).unwrap().of(Some(owner("busy"))).unwrap()).collect();
         assert!(places.enter(3, ()).unwrap().of(Some(owner("busy"))).is_none());
-        assert!(places.take_left_out() && !places.take_left_out());
         assert_eq!(places.stop_of(&3), None, "its place was given up");
+        assert_eq!(places.freed().now_or_never(), None, "whoever is left out frees nothing");
         held.push(places.enter(4, ()).unwrap().of(Some(owner("other"))).unwrap());
         drop(held.remove(0));
+        assert_eq!((places.freed().now_or_never(), places.freed().now_or_never()), (Some(()), None));
         assert!(places.enter(3, ()).unwrap().of(Some(owner("busy"))).is_some());
     }
 
     #[test]
     fn what_finds_no_place_at_all_is_said_to_be_left_out() {
         let places = Places::new(1, 1);
-        let _held = places.enter(1, ()).unwrap();
+        let held = places.enter(1, ()).unwrap().of(None);
         assert!(places.enter(2, ()).is_none());
-        assert!(places.take_left_out());
+        drop(held);
+        assert_eq!(places.freed().now_or_never(), Some(()));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A project's turns are counted by the time that they took, and the one that has had least comes next: a project with thirty tasks gets as much as one
 //! with one. Who comes back after having had nothing to do starts where the others are, as in the Completely Fair Scheduler of Linux: time that
-//! was not used is not saved up.
+//! was not used is not saved up. Who has had more than the others waits for them, even after a moment without anything to do.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -19,13 +19,22 @@ pub(crate) struct Turns<T> {
     given: u64,
 }
 
-/// One project: forgotten when nothing of it is ready or runs.
+/// How many projects are remembered before those are forgotten that have nothing to do.
+const REMEMBERED: usize = 1024;
+
+/// One project: forgotten when nothing of it is ready or runs, and it has had no more than others, or there are none.
 #[derive(Debug)]
 struct Lane<T> {
     ready: VecDeque<T>,
     running: usize,
     had: Duration,
     last: u64,
+}
+
+impl<T> Lane<T> {
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.ready.is_empty()
+    }
 }
 
 impl<T> Default for Turns<T> {
@@ -38,8 +47,14 @@ impl<T> Turns<T> {
     /// Adds a task that is ready, behind the others of its project.
     pub(crate) fn push(&mut self, owner: &Owner, task: T) {
         if let Some(lane) = self.lanes.get_mut(owner) {
+            if lane.is_idle() {
+                lane.had = lane.had.max(self.now);
+            }
             lane.ready.push_back(task);
             return;
+        }
+        if self.lanes.len() >= REMEMBERED {
+            self.lanes.retain(|_, lane| !lane.is_idle());
         }
         let lane = Lane { ready: VecDeque::from([task]), running: 0, had: self.now, last: self.given };
         self.lanes.insert(owner.clone(), lane);
@@ -81,8 +96,14 @@ impl<T> Turns<T> {
         let Some(lane) = self.lanes.get_mut(owner) else { return };
         lane.running -= 1;
         lane.had += took;
-        if lane.running == 0 && lane.ready.is_empty() {
+        if !lane.is_idle() {
+            return;
+        }
+        if lane.had <= self.now {
             self.lanes.remove(owner);
+        } else if self.lanes.values().all(Lane::is_idle) {
+            // Nobody else waited for the time that they had.
+            self.lanes.clear();
         }
     }
 
@@ -157,6 +178,31 @@ mod tests {
         turns.charge(&owner, SLICE);
         assert!(turns.lanes.is_empty());
         assert!(turns.next().is_none());
+    }
+
+    #[test]
+    fn long_turns_count_also_for_a_project_that_waits_after_each() {
+        let (busy, waits) = (Some(owner("busy")), Some(owner("waits")));
+        let mut turns = Turns::default();
+        turns.push(&busy, ());
+        let mut had = [Duration::ZERO; 2];
+        let mut is_ready = false;
+        for _ in 0..1000 {
+            if !std::mem::replace(&mut is_ready, true) {
+                turns.push(&waits, ());
+            }
+            let (owner, ()) = turns.next().unwrap();
+            if owner == busy {
+                turns.push(&busy, ());
+                turns.charge(&busy, SLICE);
+                had[0] += SLICE;
+            } else {
+                turns.charge(&waits, SLICE * 10);
+                had[1] += SLICE * 10;
+                is_ready = false;
+            }
+        }
+        assert!(had[1] <= had[0] + SLICE * 10, "{had:?}");
     }
 
     proptest! {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watcher_domain::Digest;
 use watcher_domain::plugin::Specifics;
 use watcher_domain::ports::{InspectError, Inspection};
 use watcher_domain::report::{CheckError, CheckOptions, PluginChecker, Problem};
+use watcher_domain::{Digest, ProjectId};
 
 use crate::Registry;
 use crate::error::{Refusal, RegistryError, Result};
@@ -26,11 +26,14 @@ pub(crate) struct Checked {
 
 impl Registry {
     /// Looks into a component.
-    pub(crate) async fn check(&self, component: Arc<[u8]>, digest: Digest) -> Result<Checked> {
+    pub(crate) async fn check(&self, component: Arc<[u8]>, digest: Digest, project: &ProjectId) -> Result<Checked> {
         let checked = match &self.checker {
             Some(checker) => {
-                let options =
-                    CheckOptions { max_component_bytes: self.options.max_component_bytes, ..CheckOptions::default() };
+                let options = CheckOptions {
+                    max_component_bytes: self.options.max_component_bytes,
+                    project: Some(project.clone()),
+                    ..CheckOptions::default()
+                };
                 checked(checker.as_ref(), component, options).await?
             }
             None => self.inspect(component, digest).await?,

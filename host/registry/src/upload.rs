@@ -55,7 +55,7 @@ impl Registry {
         let mut tx = self.store.read().await?;
         signing::require(&mut tx, Stage::Upload, Some(&project), digest, &signatures).await?;
         drop(tx);
-        let checked = self.check(Arc::clone(&upload.component), digest).await?;
+        let checked = self.check(Arc::clone(&upload.component), digest, &project).await?;
         let content = self.components.keep(digest, &upload.component, self.ids.uuid(), self.clock.now()).await?;
         let release =
             match self.insert(actor, &project, digest, size_bytes, checked, &content, upload, &signatures).await {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 use watcher_domain::journal::ActionPhase;
 use watcher_domain::ports::{ActionCall, ActionOutcome, ActionRunner, RunError};
 use watcher_domain::{Account, Digest, Limits, PluginKind};
@@ -14,12 +13,9 @@ use crate::call::{Call, Outside};
 use crate::describe;
 use crate::handler::Handler;
 use crate::output;
-use crate::runtime::{Runtime, deadline, declared};
+use crate::runtime::{Runtime, declared};
 use crate::strategy::{other_kind, text};
 use crate::world::Prepared;
-
-/// What a handler is told of its deadline when there is none: waits of a century are refused.
-const CENTURY_S: u64 = 100 * 366 * 86_400;
 
 #[async_trait]
 impl ActionRunner for Runtime {
@@ -27,8 +23,7 @@ impl ActionRunner for Runtime {
         let loaded = self.load_kind(call.digest, PluginKind::Action, &call.account.project).await?;
         let (limits, phase) = (call.limits, call.phase);
         let (parameters, configuration) = (text(&call.parameters), text(&call.configuration));
-        let end = deadline(&limits).unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(CENTURY_S));
-        let handler = Handler::new(&call, Arc::clone(&self.clock), self.ids.as_ref(), Arc::clone(&self.rates), end);
+        let handler = Handler::new(&call, Arc::clone(&self.clock), self.ids.as_ref(), Arc::clone(&self.paces));
         let data = Call::new(loaded.label(), limits, Outside::Handler(Box::new(handler)));
         let outcome = self
             .run(&loaded, data, &call.account, move |store, loaded| {
@@ -84,7 +79,7 @@ impl ActionRunner for Runtime {
             .await?;
         match output::effects(&declared(effects)?, &limits) {
             Ok(effects) => Ok(effects),
-            Err(bad) => Err(self.refused(&loaded, bad).await),
+            Err(bad) => Err(self.refused(&loaded, bad, &Account::default()).await),
         }
     }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use tokio::time::Instant;
 use watcher_cluster::ClusterDataModel;
 use watcher_domain::journal::JournalError;
 use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{Datasource, PlannerRun, Recorder, Scoring, ScoringRun, StrategyRun};
-use watcher_domain::{Blame, Failure, Limits, Timestamp};
+use watcher_domain::{Account, Blame, Failure, Limits, Timestamp};
 
 use crate::bindings::imports::watcher::types::types;
 use crate::capability::log::Log;
-use crate::handler::Handler;
+use crate::handler::{Handler, Paces};
 use crate::limits::Memory;
 
 /// Bytes that imports move before others get the thread, and what a call counts besides: about a millisecond of either.
@@ -71,10 +72,33 @@ pub(crate) struct Sources {
     pub(crate) datasource: Arc<dyn Datasource>,
     pub(crate) scoring: Option<Scoring>,
     pub(crate) recorder: Arc<dyn Recorder>,
+    account: Account,
+    paces: Arc<Paces>,
+}
+
+impl Sources {
+    /// Waits until the project may ask for another metric. Tools, which run plugins for nobody, ask as they like.
+    pub(crate) async fn turn(&self, limits: &Limits) -> Result<(), Failure> {
+        let Account { project: project @ Some(_), shares } = &self.account else { return Ok(()) };
+        let now = Instant::now();
+        let latest = now.checked_add(limits.deadline()).unwrap_or(now);
+        match self.paces.requests.turn(project, shares.requests_per_minute, now, latest) {
+            Some(turn) if turn <= now => Ok(()),
+            Some(turn) => {
+                tokio::time::sleep_until(turn).await;
+                Ok(())
+            }
+            None => {
+                let limit = shares.requests_per_minute;
+                let message = format!("the project's limit of {limit} requests per minute was reached");
+                Err(Failure::new(Blame::Service, "too-many-requests", message).retryable())
+            }
+        }
+    }
 }
 
 impl Decision {
-    pub(crate) fn of_strategy(run: &StrategyRun) -> Self {
+    pub(crate) fn of_strategy(run: &StrategyRun, paces: Arc<Paces>) -> Self {
         Self {
             time: run.time,
             seed: run.seed,
@@ -84,6 +108,8 @@ impl Decision {
                 datasource: Arc::clone(&run.datasource),
                 scoring: run.scoring.clone(),
                 recorder: Arc::clone(&run.recorder),
+                account: run.account.clone(),
+                paces,
             }),
         }
     }

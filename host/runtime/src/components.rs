@@ -253,7 +253,7 @@ impl Components {
     async fn compile(&self, digest: Digest, bytes: Arc<[u8]>, keep: bool) -> Result<Component, LoadError> {
         if let Some(Elsewhere { compiler, .. }) = self.elsewhere.get() {
             let most = u64::try_from(self.max_bytes).unwrap_or(u64::MAX);
-            let options = CheckOptions { max_component_bytes: most, depth: Depth::Code };
+            let options = CheckOptions { max_component_bytes: most, depth: Depth::Code, project: None };
             let report = compiler.check(Arc::clone(&bytes), options).await.map_err(LoadError::Elsewhere)?;
             let workshop = Arc::clone(&self.workshop);
             if let Some(component) = in_background(move || workshop.load(digest)).await? {

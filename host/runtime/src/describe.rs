@@ -244,7 +244,7 @@ impl Fields<'_> {
                         InvalidRequest::Path { .. } | InvalidRequest::Placeholder { .. } => {
                             "a path such as /servers/{server}/action; what a query may have is said in `query`"
                         }
-                        InvalidRequest::Text { .. } => "",
+                        InvalidRequest::Text { .. } | InvalidRequest::Query { .. } => "",
                     };
                     self.add(ProblemCode::RequestPattern, pointer, message, expected);
                 }

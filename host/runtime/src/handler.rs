@@ -26,11 +26,27 @@ pub(crate) struct Handler {
     clock: Arc<dyn Clock>,
     random: ChaCha8Rng,
     account: Account,
-    rates: Arc<Rates>,
+    paces: Arc<Paces>,
     deadline: Instant,
     sequence: u32,
     journal_limit: u64,
     journaled: u64,
+}
+
+/// Later than any deadline.
+const CENTURY: Duration = Duration::from_hours(100 * 366 * 24);
+
+/// How many times as often as requests a project may look at the clock, take random numbers and begin to wait. Each is written to the journal, and the
+/// database is everybody's.
+const LOOKS_PER_REQUEST: u64 = 10;
+
+/// How often projects may do what is others' business, too.
+#[derive(Debug, Default)]
+pub(crate) struct Paces {
+    /// Requests to the cloud, and for metrics.
+    pub(crate) requests: Rates,
+    /// What else handlers have the journal keep.
+    looks: Rates,
 }
 
 /// What to do about a call.
@@ -40,13 +56,7 @@ enum Turn {
 }
 
 impl Handler {
-    pub(crate) fn new(
-        call: &ActionCall,
-        clock: Arc<dyn Clock>,
-        ids: &dyn Ids,
-        rates: Arc<Rates>,
-        deadline: Instant,
-    ) -> Self {
+    pub(crate) fn new(call: &ActionCall, clock: Arc<dyn Clock>, ids: &dyn Ids, paces: Arc<Paces>) -> Self {
         Self {
             phase: call.phase,
             permission: call.permission.clone(),
@@ -55,11 +65,18 @@ impl Handler {
             clock,
             random: ChaCha8Rng::seed_from_u64(ids.seed()),
             account: call.account.clone(),
-            rates,
-            deadline,
+            paces,
+            deadline: Instant::now() + CENTURY,
             sequence: 0,
             journal_limit: call.limits.journal_bytes,
             journaled: 0,
+        }
+    }
+
+    /// Says when the call has to end, which now begins.
+    pub(crate) fn begins(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            self.deadline = deadline;
         }
     }
 
@@ -91,6 +108,19 @@ impl Handler {
         }
     }
 
+    /// The same for what is no request, which comes no more often than the project may look outside. A turn that comes after the deadline is not waited for:
+    /// the deadline ends the call.
+    async fn begin_look(&mut self, call: &JournalCall) -> Result<Turn, Stop> {
+        let Account { project, shares } = &self.account;
+        let per_minute = shares.requests_per_minute.max(1).saturating_mul(LOOKS_PER_REQUEST);
+        let now = Instant::now();
+        let turn = self.paces.looks.turn(project, per_minute, now, self.deadline).unwrap_or(self.deadline);
+        if turn > now {
+            tokio::time::sleep_until(turn).await;
+        }
+        self.begin(call).await
+    }
+
     async fn finish(&mut self, sequence: u32, answer: &JournalAnswer) -> Result<(), Stop> {
         self.journal(answer.size_bytes())?;
         self.journal.finish(sequence, answer).await.map_err(Stop::Journal)
@@ -114,7 +144,7 @@ impl Handler {
 
     /// The time, in microseconds since 1970.
     pub(crate) async fn now(&mut self) -> Result<u64, Stop> {
-        match self.begin(&JournalCall::Now).await? {
+        match self.begin_look(&JournalCall::Now).await? {
             Turn::Answered(JournalAnswer::Now { time_us }) => Ok(time_us),
             Turn::Answered(other) => Err(self.mismatch("a look at the clock", &other)),
             Turn::Make { sequence, .. } => {
@@ -127,7 +157,7 @@ impl Handler {
 
     /// Random bytes.
     pub(crate) async fn random(&mut self, count: u32) -> Result<Vec<u8>, Stop> {
-        match self.begin(&JournalCall::Random { count }).await? {
+        match self.begin_look(&JournalCall::Random { count }).await? {
             Turn::Answered(JournalAnswer::Random { bytes }) if bytes.len() == count as usize => Ok(bytes),
             Turn::Answered(other) => Err(self.mismatch("a random number", &other)),
             Turn::Make { sequence, .. } => {
@@ -142,7 +172,7 @@ impl Handler {
     /// Waits. The start of the wait is journaled as a look at the clock, so that a resumed handler waits only for what is left.
     pub(crate) async fn sleep(&mut self, duration_ms: u64) -> Result<Result<(), Failure>, Stop> {
         let start_us = self.now().await?;
-        match self.begin(&JournalCall::Sleep { duration_ms }).await? {
+        match self.begin_look(&JournalCall::Sleep { duration_ms }).await? {
             Turn::Answered(JournalAnswer::Slept) => Ok(Ok(())),
             Turn::Answered(JournalAnswer::Failed { failure }) => Ok(Err(failure)),
             Turn::Answered(other) => Err(self.mismatch("a wait", &other)),
@@ -199,7 +229,7 @@ impl Handler {
     async fn turn(&self, request: &CloudRequest) -> Result<(), Failure> {
         let Account { project, shares } = &self.account;
         let now = Instant::now();
-        match self.rates.turn(project, shares.requests_per_minute, now, self.deadline) {
+        match self.paces.requests.turn(project, shares.requests_per_minute, now, self.deadline) {
             Some(turn) if turn <= now => Ok(()),
             Some(turn) => {
                 tokio::time::sleep_until(turn).await;

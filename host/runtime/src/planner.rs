@@ -63,7 +63,7 @@ impl Runtime {
         let planned = declared(planned)?;
         match aside(output::plan_size(&planned), move || output::plan(planned, count, &limits)).await? {
             Ok(plan) => Ok(plan),
-            Err(bad) => Err(self.refused(loaded, bad).await),
+            Err(bad) => Err(self.refused(loaded, bad, &run.account).await),
         }
     }
 }

@@ -13,11 +13,12 @@ use watcher_domain::limits::{LimitHit, LimitName};
 use watcher_domain::ports::{CallEnd, CallUsage, Clock, ComponentSource, Ids, Meter, RunError, Unmetered};
 use watcher_domain::report::{PluginChecker, Usage};
 use watcher_domain::{Account, Digest, Limits, PluginKind, SystemClock, SystemIds};
-use watcher_fair::{FairPermits, FairThreads, Owner, Permit, Rates, chore};
+use watcher_fair::{FairPermits, FairThreads, Owner, Permit, chore};
 
 use crate::cache::{Bounds, DiskCache};
 use crate::call::{Call, Outside};
 use crate::components::{Components, Counters, LoadError, Loaded};
+use crate::handler::Paces;
 use crate::output::Bad;
 use crate::world::Worlds;
 use crate::{describe, engine, limits};
@@ -38,9 +39,11 @@ pub struct RuntimeOptions {
     pub max_loaded: usize,
     /// How many bytes of compiled code these have together at most, but for one component that has more by itself.
     pub max_loaded_bytes: usize,
-    /// How many instances run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for what instances that
-    /// run may wait for, which could be for ever if they took all places themselves: scoring engines, and the abort of an action.
+    /// How many instances of strategies and planners run at once; more wait. Each reserves addresses, not memory. A quarter as many more are kept for
+    /// what instances that run may wait for, which could be for ever if they took all places themselves: scoring engines, and the abort of an action.
     pub max_instances: u32,
+    /// How many instances of action handlers run at once; more wait. They have places of their own, for they may wait for hours.
+    pub max_action_instances: u32,
     /// How many calls may wait; more are refused.
     pub max_waiting: usize,
     /// Largest component in bytes.
@@ -66,6 +69,7 @@ impl Default for RuntimeOptions {
             max_loaded: 256,
             max_loaded_bytes: 2 << 30,
             max_instances: 64,
+            max_action_instances: 64,
             max_waiting: 4096,
             max_component_bytes: 64 << 20,
             threads: None,
@@ -92,6 +96,7 @@ pub struct Runtime {
     engine: Engine,
     components: Components,
     slots: Arc<FairPermits>,
+    action_slots: Arc<FairPermits>,
     side_slots: Arc<FairPermits>,
     /// How many of them one project has at most: its scoring engines must not hold up the aborts of others.
     side_share: usize,
@@ -99,7 +104,7 @@ pub struct Runtime {
     waiting: AtomicUsize,
     max_waiting: usize,
     meter: Arc<dyn Meter>,
-    pub(crate) rates: Arc<Rates>,
+    pub(crate) paces: Arc<Paces>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
 }
@@ -108,8 +113,8 @@ impl Runtime {
     /// Sets the sandbox up.
     pub fn new(options: RuntimeOptions, components: Arc<dyn ComponentSource>) -> Result<Arc<Self>, RuntimeError> {
         let max_instances = options.max_instances.max(1);
-        let side_instances = max_instances.div_ceil(4);
-        let engine = engine::new(max_instances.saturating_add(side_instances))?;
+        let (action_instances, side_instances) = (options.max_action_instances.max(1), max_instances.div_ceil(4));
+        let engine = engine::new(max_instances.saturating_add(action_instances).saturating_add(side_instances))?;
         let worlds = Worlds::new(&engine).map_err(|error| RuntimeError::Engine(error.into()))?;
         let bounds = Bounds { files: options.cache_files, bytes: options.cache_bytes };
         let disk = DiskCache::open(&options.cache_dir, &engine, bounds, Arc::clone(&options.clock));
@@ -118,11 +123,12 @@ impl Runtime {
             engine,
             components,
             slots: FairPermits::new(max_instances as usize, max_instances as usize),
+            action_slots: FairPermits::new(action_instances as usize, action_instances as usize),
             side_slots: FairPermits::new(side_instances as usize, side_instances as usize),
             side_share: side_instances.div_ceil(2) as usize,
             threads: options.threads.map(FairThreads::start).transpose()?,
             meter: options.meter,
-            rates: Arc::default(),
+            paces: Arc::default(),
             waiting: AtomicUsize::new(0),
             max_waiting: options.max_waiting,
             clock: options.clock,
@@ -213,7 +219,7 @@ impl Runtime {
         usage.memory_bytes = usage.memory_bytes.max(used.memory_bytes);
         match result {
             Ok(result) => Ok(result),
-            Err(error) => Err(self.named(loaded, error, describing).await),
+            Err(error) => Err(self.named(loaded, error, describing, account).await),
         }
     }
 
@@ -235,7 +241,8 @@ impl Runtime {
         match loaded.kind() {
             PluginKind::ScoringEngine => side,
             PluginKind::Action if is_abort => side,
-            PluginKind::Strategy | PluginKind::Planner | PluginKind::Action => (&self.slots, usize::MAX),
+            PluginKind::Action => (&self.action_slots, usize::MAX),
+            PluginKind::Strategy | PluginKind::Planner => (&self.slots, usize::MAX),
         }
     }
 
@@ -264,11 +271,11 @@ impl Runtime {
 
     /// Puts the plugin's name into an error. A component that was never asked for its name is asked now, unless it was describing itself
     /// that failed.
-    async fn named(&self, loaded: &Arc<Loaded>, error: RunError, describing: bool) -> RunError {
+    async fn named(&self, loaded: &Arc<Loaded>, error: RunError, describing: bool, account: &Account) -> RunError {
         let plugin = match loaded.name.get() {
             Some(name) => name.clone(),
             None if describing => loaded.digest.to_string(),
-            None => self.ask_name(loaded).await.unwrap_or_else(|| loaded.digest.to_string()),
+            None => self.ask_name(loaded, account).await.unwrap_or_else(|| loaded.digest.to_string()),
         };
         match error {
             RunError::Limit { hit, .. } => RunError::Limit { plugin, hit },
@@ -279,27 +286,27 @@ impl Runtime {
         }
     }
 
-    async fn ask_name(&self, loaded: &Arc<Loaded>) -> Option<String> {
+    async fn ask_name(&self, loaded: &Arc<Loaded>, account: &Account) -> Option<String> {
         // Without a slot of its own the question would overrun the pool; without a free one the digest has to do.
-        let slot = futures::FutureExt::now_or_never(self.slots_of(loaded, false).0.acquire(None))?;
+        let slot = futures::FutureExt::now_or_never(self.slots_of(loaded, false).0.acquire(account.project.clone()))?;
         let call = Call::new(loaded.label(), describe::limits(), Outside::Nothing);
-        let bill = Bill::new(Arc::new(Unmetered), &Account::default(), loaded.digest);
+        let bill = Bill::new(Arc::new(Unmetered), account, loaded.digest);
         let work = guest(self.engine.clone(), Arc::clone(loaded), call, bill, slot, |store, loaded| {
             Box::pin(loaded.prepared.describe(store))
         });
-        let answer: String = self.compute(&Account::default(), work).await?.ok()?.result.ok()?;
+        let answer: String = self.compute(account, work).await?.ok()?.result.ok()?;
         let description = describe::parse(loaded.kind(), &answer).ok()?;
         Some(loaded.name.get_or_init(|| description.name).clone())
     }
 
     /// A result that does not pass its checks.
-    pub(crate) async fn refused(&self, loaded: &Arc<Loaded>, bad: Bad) -> RunError {
+    pub(crate) async fn refused(&self, loaded: &Arc<Loaded>, bad: Bad, account: &Account) -> RunError {
         let plugin = String::new();
         let error = match bad {
             Bad::Limit(hit) => RunError::Limit { plugin, hit },
             Bad::Invalid(reason) => RunError::InvalidOutput { plugin, reason },
         };
-        self.named(loaded, error, false).await
+        self.named(loaded, error, false, account).await
     }
 }
 
@@ -324,7 +331,11 @@ async fn guest<T: Send + 'static>(
     let mut store = Store::new(&engine, call);
     limits::apply(&mut store, &limits).map_err(|error| RunError::Host(error.into()))?;
     let begin = std::time::Instant::now();
-    let result = match deadline(&limits) {
+    let deadline = deadline(&limits);
+    if let Outside::Handler(handler) = &mut store.data_mut().outside {
+        handler.begins(deadline);
+    }
+    let result = match deadline {
         None => Ok(body(&mut store, &loaded).await),
         Some(deadline) => tokio::time::timeout_at(deadline, body(&mut store, &loaded)).await,
     };

@@ -49,7 +49,7 @@ impl Runtime {
         let bytes = scores.iter().map(String::len).sum();
         match aside(bytes, move || output::scores(scores, count, &limits)).await? {
             Ok(scores) => Ok(scores),
-            Err(bad) => Err(self.refused(loaded, bad).await),
+            Err(bad) => Err(self.refused(loaded, bad, &run.account).await),
         }
     }
 }

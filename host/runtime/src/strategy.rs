@@ -10,6 +10,7 @@ use watcher_domain::report::Usage;
 
 use crate::call::{Call, Decision, Outside};
 use crate::components::Loaded;
+use crate::handler::Paces;
 use crate::output;
 use crate::runtime::{Runtime, aside, declared};
 use crate::world::Prepared;
@@ -19,8 +20,8 @@ pub(crate) fn text(object: &Map<String, Value>) -> String {
     serde_json::to_string(object).unwrap_or_else(|_| "{}".to_owned())
 }
 
-fn call(loaded: &Loaded, run: &StrategyRun) -> Call {
-    Call::new(loaded.label(), run.limits, Outside::Decision(Box::new(Decision::of_strategy(run))))
+fn call(loaded: &Loaded, run: &StrategyRun, paces: &Arc<Paces>) -> Call {
+    Call::new(loaded.label(), run.limits, Outside::Decision(Box::new(Decision::of_strategy(run, Arc::clone(paces)))))
 }
 
 /// The engine's answer to a component of another kind, which `load_kind` never lets through.
@@ -47,7 +48,7 @@ impl Runtime {
         let limits = run.limits;
         let (parameters, configuration) = (text(&run.parameters), text(&run.configuration));
         let decided = self
-            .run_metered(loaded, call(loaded, run), &run.account, usage, |store, loaded| {
+            .run_metered(loaded, call(loaded, run, &self.paces), &run.account, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Strategy(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -59,11 +60,11 @@ impl Runtime {
         let decided = declared(decided)?;
         let solution = match aside(output::size(&decided), move || output::solution(decided, &limits)).await? {
             Ok(solution) => solution,
-            Err(bad) => return Err(self.refused(loaded, bad).await),
+            Err(bad) => return Err(self.refused(loaded, bad, &run.account).await),
         };
         let indicators = solution.efficacy_indicators.clone();
         let sums = self
-            .run_metered(loaded, call(loaded, run), &run.account, usage, |store, loaded| {
+            .run_metered(loaded, call(loaded, run, &self.paces), &run.account, usage, |store, loaded| {
                 Box::pin(async move {
                     let Prepared::Strategy(pre) = &loaded.prepared else { return Err(other_kind()) };
                     let plugin = pre.instantiate_async(&mut *store).await?;
@@ -74,7 +75,7 @@ impl Runtime {
             .await?;
         match output::global_efficacy(declared(sums)?, &limits) {
             Ok(global_efficacy) => Ok(StrategyOutcome { solution, global_efficacy }),
-            Err(bad) => Err(self.refused(loaded, bad).await),
+            Err(bad) => Err(self.refused(loaded, bad, &run.account).await),
         }
     }
 }

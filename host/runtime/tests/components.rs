@@ -450,7 +450,7 @@ async fn components_leave_memory_when_there_is_too_much_code() {
 #[tokio::test(start_paused = true)]
 async fn calls_wait_for_a_free_instance_and_a_full_queue_refuses() {
     let bench = Bench::still(|options| {
-        options.max_instances = 1;
+        options.max_action_instances = 1;
         options.max_waiting = 1;
     });
     let digest = bench.add("actions/sleep").await.digest;

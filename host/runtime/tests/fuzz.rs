@@ -271,7 +271,7 @@ async fn plugins_made_up_by_chance_are_judged_and_hurt_nobody() {
         };
         let checker = InProcess::new(Arc::clone(&bench.runtime), 1);
         let depth = if case % 4 == 0 && one.len() == bytes.len() { Depth::Trials } else { Depth::Description };
-        let options = CheckOptions { max_component_bytes: 4 << 20, depth };
+        let options = CheckOptions { max_component_bytes: 4 << 20, depth, project: None };
         let begin = Instant::now();
         let report = checker.check(Arc::clone(&bytes), options).await;
         let report = report.unwrap_or_else(|error| panic!("case {case} of seed {}: {error:?}", cases.seed));

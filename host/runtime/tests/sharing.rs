@@ -146,6 +146,56 @@ async fn requests_of_a_project_wait_for_their_turn_and_fail_if_it_comes_after_th
     assert_eq!(cloud.0.lock().unwrap().len(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn questions_of_a_project_about_metrics_wait_for_their_turn() {
+    let bench = Bench::still(|_| {});
+    let digest = bench.add("guests/hostile-strategy").await.digest;
+    let ask = |account| {
+        let limits = Limits { requests: 3, ..Limits::default() };
+        let run = strategy_run(digest, json!({"behaviour": "flood-metrics", "amount": 0}));
+        bench.runtime.run_strategy(StrategyRun { account, limits, ..run })
+    };
+    let few = Shares { requests_per_minute: 10, ..Shares::default() };
+    let begin = tokio::time::Instant::now();
+    let error = ask(Account { shares: few, ..account("a") }).await.unwrap_err();
+    assert!(error.to_string().contains("requests limit of 3 requests was reached"), "{error}");
+    assert!(begin.elapsed() >= Duration::from_secs(12), "the second after six seconds, the third after twelve");
+    let begin = tokio::time::Instant::now();
+    ask(Account { shares: few, project: None }).await.unwrap_err();
+    assert!(begin.elapsed() < Duration::from_secs(1), "tools ask as they like");
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_at_the_clock_of_a_project_are_paced_for_each_is_journaled() {
+    let bench = Bench::still(|_| {});
+    let digest = bench.add("actions/sleep").await.digest;
+    let cloud = Arc::<Cloud>::default();
+    let mut call = action_call(digest, ActionPhase::Execute, json!({"duration": 0.0}), &cloud, &Arc::default());
+    call.account = Account { shares: Shares { requests_per_minute: 1, ..Shares::default() }, ..account("a") };
+    let begin = tokio::time::Instant::now();
+    bench.runtime.call_action(call).await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(6), "one when the wait begins, one for the wait: ten in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_that_wait_leave_strategies_their_places() {
+    let bench = Bench::still(|options| {
+        options.max_instances = 1;
+        options.max_action_instances = 1;
+    });
+    let (sleep, dummy) = (bench.add("actions/sleep").await.digest, bench.add("strategies/dummy").await.digest);
+    let cloud = Arc::<Cloud>::default();
+    let call = action_call(sleep, ActionPhase::Execute, json!({"duration": 3000.0}), &cloud, &Arc::default());
+    let mut waits = Box::pin(bench.runtime.call_action(call));
+    let run = bench.runtime.run_strategy(strategy_run(dummy, dummy_parameters()));
+    tokio::select! {
+        biased;
+        ended = &mut waits => panic!("it did not wait: {ended:?}"),
+        ran = run => drop(ran.unwrap()),
+    }
+    waits.await.unwrap();
+}
+
 #[tokio::test]
 async fn every_call_is_counted_for_its_project_however_it_ends() {
     let book = Arc::new(Book::default());

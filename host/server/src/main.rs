@@ -6,6 +6,7 @@ use clap::Parser;
 use watcher_server::cli::Cli;
 
 fn main() -> ExitCode {
+    watcher_server::plugin::can_be_worker();
     let cli = Cli::parse();
     match watcher_server::cli::run(cli) {
         Ok(code) => code,

@@ -40,6 +40,7 @@ fn options(config: &Config) -> anyhow::Result<RuntimeOptions> {
     Ok(RuntimeOptions {
         cache_dir: cache_dir(&config.sandbox)?,
         max_instances: config.sandbox.max_instances,
+        max_action_instances: config.sandbox.max_action_instances,
         max_component_bytes: usize::try_from(config.registry.max_component_bytes).unwrap_or(usize::MAX),
         ..RuntimeOptions::default()
     })

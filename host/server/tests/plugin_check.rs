@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use text::{Plugin, sums, with_module};
-use watcher_domain::PluginKind;
 use watcher_domain::report::{CheckError, CheckOptions, PluginChecker as _, ProblemCode, Report};
+use watcher_domain::{PluginKind, ProjectId};
 use watcher_runtime::check::worker::{Worker, WorkerOptions};
 use watcher_runtime::{Runtime, RuntimeOptions};
 use watcher_server::library::Library;
@@ -186,6 +186,40 @@ async fn the_other_process_has_no_environment_and_ends_with_its_check() {
         assert!(begin.elapsed() < Duration::from_secs(10), "process {pid} lives on");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_check_that_somebody_else_ended_says_nothing_about_the_component() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in ["KILL", "TERM"] {
+        let commands = format!(r#"echo '{{"step":"try"}}'; kill -{signal} $$; exec /bin/sleep 1000"#);
+        let error = check(shell(folder.path(), &commands), (*b"\0asm").into()).await.unwrap_err();
+        let CheckError::Host(source) = &error else { panic!("{error:?}") };
+        assert!(source.to_string().starts_with("the checking process was ended by somebody else"), "{source}");
+    }
+}
+
+#[tokio::test]
+async fn a_project_leaves_others_half_of_the_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_millis(100);
+    let worker = Worker::new(WorkerOptions { patience, ..shell(folder.path(), "exec /bin/sleep 1000") });
+    let check = |project: &str| {
+        let options = CheckOptions { project: Some(ProjectId(project.to_owned())), ..CheckOptions::default() };
+        Box::pin(worker.check((*b"\0asm").into(), options))
+    };
+    let (mut first, second, mut other) = (check("busy"), check("busy"), check("other"));
+    assert!(futures::poll!(&mut first).is_pending());
+    tokio::select! {
+        ended = &mut other => panic!("{ended:?}"),
+        second = second => assert!(matches!(second, Err(CheckError::Busy { .. })), "{second:?}"),
+    }
+    // It has its place: nobody's patience ends.
+    tokio::select! {
+        ended = &mut other => panic!("{ended:?}"),
+        third = check("third") => assert!(matches!(third, Err(CheckError::Busy { .. })), "{third:?}"),
+    }
+    assert!(futures::poll!(&mut first).is_pending());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use watcher_domain::{Action, ActionId, ActionPlanId, ActionState, AuditId, Timestamp};
 
 use crate::error::{Error, Result};
+use crate::journal;
 use crate::page::{Page, Stored, sort_keys};
 use crate::reference::{Reference, Visibility};
 use crate::store::Tx;
@@ -90,6 +91,13 @@ const INSERT_COLUMNS: usize = 12;
 const INSERT_ROWS: usize = 500;
 /// Actions from which a plan is large: writing them takes the database a moment.
 pub const LARGE_PLAN: usize = 5_000;
+
+/// Whether a plan is large.
+pub async fn has_many(tx: &mut Tx, plan: ActionPlanId) -> Result<bool> {
+    let most = i64::try_from(LARGE_PLAN).unwrap_or(i64::MAX);
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM actions WHERE action_plan_id = $1 LIMIT $2) AS first_rows";
+    Ok(scalar!(tx, i64, sql, plan.0, most)?.is_some_and(|count| count >= most))
+}
 
 /// The statement that inserts so many rows.
 fn insertion(tx: &Tx, rows: usize) -> String {
@@ -211,7 +219,13 @@ pub async fn transition(
 ) -> Result<bool> {
     let sql = "UPDATE actions SET state = $3, status_message = COALESCE($4, status_message), updated_at = $5 \
                WHERE uuid = $1 AND state = $2 AND deleted = 0";
-    Ok(execute!(tx, sql, id.0, from.as_str(), to.as_str(), status_message.map(said), now)? == 1)
+    if execute!(tx, sql, id.0, from.as_str(), to.as_str(), status_message.map(said), now)? == 0 {
+        return Ok(false);
+    }
+    if to.is_ended() {
+        journal::forget(tx, id).await?;
+    }
+    Ok(true)
 }
 
 /// The same under a term of the lease of its plan: an applier that lost the plan moves nothing.

@@ -1,7 +1,7 @@
-//! Journals of actions: outside calls of their handlers, before and after.
+//! Journals of actions: outside calls of their handlers, before and after. A journal goes when its action has ended.
 
 use watcher_domain::journal::{ActionPhase, JournalAnswer, JournalCall};
-use watcher_domain::{ActionId, Timestamp};
+use watcher_domain::{ActionId, ActionPlanId, Timestamp};
 
 use crate::action::holds_term;
 use crate::error::{Error, Result};
@@ -122,6 +122,27 @@ pub async fn finish(
                WHERE action_id = $1 AND phase = $2 AND sequence = $3";
     let written = json(answer)?;
     Ok(execute!(tx, sql, action.0, phase.as_str(), i64::from(sequence), &written, term, now)? == 1)
+}
+
+/// Drops the journal of an action: one that has ended is not taken up again.
+pub(crate) async fn forget(tx: &mut Tx, action: ActionId) -> Result<()> {
+    execute!(tx, "DELETE FROM journal_entries WHERE action_id = $1", action.0)?;
+    Ok(())
+}
+
+/// Drops what a phase of an action wrote down, under a term of the lease of the action's plan: it begins anew.
+pub async fn forget_phase(tx: &mut Tx, action: ActionId, phase: ActionPhase, term: i64) -> Result<()> {
+    if holds_term(tx, action, term).await? {
+        execute!(tx, "DELETE FROM journal_entries WHERE action_id = $1 AND phase = $2", action.0, phase.as_str())?;
+    }
+    Ok(())
+}
+
+/// Drops the journals of all actions of a plan.
+pub async fn forget_plan(tx: &mut Tx, plan: ActionPlanId) -> Result<()> {
+    let sql = "DELETE FROM journal_entries WHERE action_id IN (SELECT uuid FROM actions WHERE action_plan_id = $1)";
+    execute!(tx, sql, plan.0)?;
+    Ok(())
 }
 
 /// The journal of an action in the order in which calls were made.

@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     75 "0075_blobs",
     80 "0080_retention",
     90 "0090_active",
+    100 "0100_journals",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -256,3 +256,28 @@ async fn a_decision_engine_gives_signs_of_life() {
         assert_eq!((found.host.as_str(), found.last_seen_up), ("host", Some(stage.now())));
     }
 }
+
+#[tokio::test]
+async fn a_run_is_tried_again_only_if_its_failure_says_that_it_may_work_later() {
+    let tries = [
+        (Behaviour::FailForNow(2), AuditState::Succeeded, None, 3),
+        (
+            Behaviour::FailForNow(10),
+            AuditState::Failed,
+            Some("strategy dummy failed: not now; it was tried 3 times"),
+            3,
+        ),
+        (Behaviour::Fail, AuditState::Failed, Some("strategy dummy failed: no way"), 1),
+    ];
+    for (behaviour, state, message, runs) in tries {
+        let mut stage = Stage::set().await;
+        stage.engine.options.retry_wait = Duration::ZERO;
+        stage.behave(behaviour);
+        let audit = stage.create(AuditType::Oneshot, |_| {}).await;
+        stage.settle().await;
+        let read = stage.read(audit).await;
+        assert_eq!((read.state, read.status_message.as_deref()), (state, message), "{behaviour:?}");
+        assert_eq!(stage.began().len(), runs, "{behaviour:?}");
+        assert_eq!(stage.plans(audit).await.len(), usize::from(state == AuditState::Succeeded));
+    }
+}

@@ -37,6 +37,8 @@ pub(crate) enum Behaviour {
     Take(Duration),
     /// Says that it cannot.
     Fail,
+    /// Says so many times that it cannot now; then recommends one action.
+    FailForNow(usize),
     /// Gives back what makes no sense.
     Break,
     /// Has a bug.
@@ -64,8 +66,11 @@ impl StrategyRunner for Runner {
         self.began.lock().unwrap().push(self.clock.now());
         let behaviour = *self.behaviour.lock().unwrap();
         match behaviour {
-            Behaviour::Recommend => {}
             Behaviour::Take(time) => self.clock.advance(time),
+            Behaviour::FailForNow(times) if self.began.lock().unwrap().len() <= times => {
+                return Err(RunError::Declared(failure("not now").retryable()));
+            }
+            Behaviour::Recommend | Behaviour::FailForNow(_) => {}
             Behaviour::Fail => return Err(RunError::Declared(failure("no way"))),
             Behaviour::Break => {
                 return Err(RunError::InvalidOutput {

@@ -15,6 +15,9 @@ use crate::capability::log::cut;
 /// Longer names are no metric's.
 const NAME_BYTES: usize = 255;
 
+/// Longest period in seconds: a year. What a datasource does for a longer one is others' business, too.
+const LONGEST_S: f64 = 366.0 * 86_400.0;
+
 /// Bytes of one sample.
 const SAMPLE_BYTES: usize = size_of::<u32>() + size_of::<f64>();
 /// Bytes that a question takes in a recording besides its texts and samples.
@@ -35,8 +38,9 @@ fn query(
         invalid(format!("there is no aggregate {:?}; there are mean, min, max, count", cut(aggregate, 80)))
     })?;
     for (name, seconds) in [("period", period_s), ("granularity", granularity_s)] {
-        if !seconds.is_finite() || seconds <= 0.0 {
-            return Err(invalid(format!("the {name} is {seconds} s, and must be greater than 0")));
+        if !seconds.is_finite() || seconds <= 0.0 || seconds > LONGEST_S {
+            let message = format!("the {name} is {seconds} s, and must be greater than 0 and at most {LONGEST_S}");
+            return Err(invalid(message));
         }
     }
     let kind = match kind {
@@ -59,7 +63,7 @@ impl Host for Call {
         let Outside::Decision(decision) = &self.outside else { return Ok(Err(nothing_there("a metric"))) };
         let Some(source) = &decision.sources else { return Ok(Err(nothing_there("a metric"))) };
         let (model, time) = (Arc::clone(&decision.model), decision.time);
-        let (datasource, recorder) = (Arc::clone(&source.datasource), Arc::clone(&source.recorder));
+        let source = source.clone();
         let query = match query(metric, kind, &aggregate, period_s, granularity_s) {
             Ok(query) => query,
             Err(failure) => return Ok(Err(lower(failure))),
@@ -68,8 +72,11 @@ impl Host for Call {
             debug_assert_eq!(hit.limit, LimitName::Requests);
             return Err(self.end(Stop::Limit(hit)));
         }
-        let answer = if datasource.has(&query.metric) {
-            datasource.statistic(&query, &model, time).await
+        let answer = if source.datasource.has(&query.metric) {
+            match source.turn(&self.limits).await {
+                Ok(()) => source.datasource.statistic(&query, &model, time).await,
+                Err(failure) => Err(failure),
+            }
         } else {
             let message = format!("no datasource has the metric {}", query.metric);
             Err(Failure::new(Blame::Service, "metric-not-available", message))
@@ -83,7 +90,7 @@ impl Host for Call {
         };
         self.moved(bytes);
         self.keep(QUESTION_BYTES + query.metric.len() + bytes)?;
-        recorder.record(Seen::Statistic { query, answer });
+        source.recorder.record(Seen::Statistic { query, answer });
         Ok(result)
     }
 

@@ -12,7 +12,7 @@ use watcher_domain::plugin::{Description, Specifics};
 use watcher_domain::ports::{Clock as _, PlannerRun, RunError, ScoringRun, StrategyRun};
 use watcher_domain::report::{Determinism, Problem, ProblemCode, Report, Trial, TrialOutcome, Usage};
 use watcher_domain::schema::{Schema, fill_defaults};
-use watcher_domain::{Account, Limits, SolutionAction};
+use watcher_domain::{Account, Limits, PluginKind, SolutionAction};
 
 use super::cluster::Generated;
 use crate::call::{Call, Outside};
@@ -28,10 +28,15 @@ const SEED: u64 = 1;
 /// Bytes of a result that are shown where two results part.
 const SHOWN: usize = 120;
 
-/// What a trial may use: some seconds of computing.
-fn limits() -> Limits {
+/// What a trial may use: some seconds of computing, and no more memory than runs of its kind.
+fn limits(kind: PluginKind) -> Limits {
+    let memory_bytes = match kind {
+        PluginKind::Action => Limits::for_actions().memory_bytes,
+        PluginKind::ScoringEngine => Limits::for_scoring().memory_bytes,
+        PluginKind::Strategy | PluginKind::Planner => 512 << 20,
+    };
     Limits {
-        memory_bytes: 512 << 20,
+        memory_bytes,
         fuel: 4_000_000_000,
         deadline_ms: 30_000,
         host_call_fuel: 4 << 20,
@@ -96,9 +101,9 @@ impl Probe {
             }
             Self::DescribeEffect(parameters) => {
                 let effects = ask(runtime, loaded, usage, parameters, true).await?;
-                let effects = match output::effects(&effects, &limits()) {
+                let effects = match output::effects(&effects, &limits(loaded.kind())) {
                     Ok(effects) => effects,
-                    Err(bad) => return Err(runtime.refused(loaded, bad).await),
+                    Err(bad) => return Err(runtime.refused(loaded, bad, &Account::default()).await),
                 };
                 let summary = format!("{} effect{}", effects.len(), if effects.len() == 1 { "" } else { "s" });
                 Ok(answer(&json!(effects), summary))
@@ -116,7 +121,7 @@ async fn ask(
     effect: bool,
 ) -> Result<String, RunError> {
     let parameters = parameters.to_owned();
-    let call = Call::new(loaded.label(), limits(), Outside::Nothing);
+    let call = Call::new(loaded.label(), limits(loaded.kind()), Outside::Nothing);
     let answer = runtime
         .run_metered(loaded, call, &Account::default(), usage, move |store, loaded| {
             Box::pin(async move {
@@ -251,7 +256,7 @@ fn probes(loaded: &Arc<Loaded>, description: &Description) -> Result<Vec<(Probe,
     let configuration = example(&description.configuration_schema, &[])
         .ok_or("the configuration has fields without defaults, which only an operator can fill in")?;
     let time = MockClock::default().now();
-    let limits = limits();
+    let limits = limits(loaded.kind());
     Ok(match &description.specifics {
         Specifics::Strategy(specifics) => {
             let parameters = example(&specifics.parameters_schema, &[])

@@ -9,6 +9,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -17,14 +18,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::process::{Resource, Rlimit, nice, setrlimit, setsid};
+use rustix::thread::set_no_new_privs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use watcher_domain::Digest;
 use watcher_domain::ports::ComponentSource;
 use watcher_domain::report::{CheckError, CheckOptions, PluginChecker, Problem, ProblemCode, Report};
+use watcher_domain::{Digest, ProjectId};
+use watcher_fair::{FairPermits, Permit};
 
 use super::{Step, aside};
 use crate::runtime::{Runtime, RuntimeError, RuntimeOptions};
@@ -35,8 +37,14 @@ const MAX_ANSWER: u64 = 32 << 20;
 const MAX_LAST_WORDS: u64 = 64 << 10;
 /// Longest first line.
 const MAX_TASK: u64 = 64 << 10;
+/// How many files it may have open.
+const MAX_OPEN: u64 = 256;
 /// How much lower the priority of the other process is.
 const NICER: i32 = 19;
+/// Signals that no component brings about: SIGHUP, SIGINT, SIGTERM of whoever stops the service, and SIGKILL of the kernel when the machine's memory ends.
+const FROM_OUTSIDE: [i32; 4] = [1, 2, 15, 9];
+/// What the kernel sends after too much computing.
+const SIGXCPU: i32 = 24;
 /// Largest file that it may write: compiled code.
 const MAX_FILE: u64 = 1 << 30;
 
@@ -53,7 +61,7 @@ pub struct WorkerOptions {
     pub cache_files: usize,
     /// How many bytes of them.
     pub cache_bytes: u64,
-    /// How many checks run at once.
+    /// How many checks run at once; of one project, at most half of them.
     pub at_once: usize,
     /// How many more may wait.
     pub waiting: usize,
@@ -89,7 +97,7 @@ impl WorkerOptions {
 /// Checks components in processes of their own.
 pub struct Worker {
     options: WorkerOptions,
-    places: Semaphore,
+    places: Arc<FairPermits>,
     waiting: AtomicUsize,
 }
 
@@ -122,6 +130,8 @@ enum WorkerError {
     Early { status: String, last_words: String },
     #[error("the checking process cannot be talked to")]
     Pipe(#[source] io::Error),
+    #[error("the checking process was ended by somebody else ({0}); check again")]
+    Killed(ExitStatus),
 }
 
 impl From<WorkerError> for CheckError {
@@ -139,23 +149,22 @@ enum End {
 impl Worker {
     /// With these options.
     pub fn new(options: WorkerOptions) -> Self {
-        let places = Semaphore::new(options.at_once.max(1));
+        let places = FairPermits::new(options.at_once, options.at_once);
         Self { options, places, waiting: AtomicUsize::new(0) }
     }
 
-    async fn place(&self) -> Result<SemaphorePermit<'_>, CheckError> {
+    async fn place(&self, project: Option<ProjectId>) -> Result<Permit, CheckError> {
         let busy = || CheckError::Busy { retry_after: self.options.patience.min(Duration::from_secs(5)) };
-        if let Ok(place) = self.places.try_acquire() {
+        let most = if project.is_some() { self.options.at_once.div_ceil(2) } else { self.options.at_once };
+        let mut place = std::pin::pin!(self.places.acquire_within(project, most));
+        if let std::task::Poll::Ready(place) = futures::poll!(place.as_mut()) {
             return Ok(place);
         }
         let waiting = Waits::new(&self.waiting);
         if waiting.before >= self.options.waiting {
             return Err(busy());
         }
-        match tokio::time::timeout(self.options.patience, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(busy()),
-        }
+        tokio::time::timeout(self.options.patience, place).await.map_err(|_| busy())
     }
 
     /// Sends the component and reads what comes back: the report if there is one, the last step, and the last words.
@@ -226,7 +235,7 @@ struct Said {
 #[async_trait]
 impl PluginChecker for Worker {
     async fn check(&self, component: Arc<[u8]>, options: CheckOptions) -> Result<Report, CheckError> {
-        let _place = self.place().await?;
+        let _place = self.place(options.project.clone()).await?;
         let settings = &self.options;
         let task = Task {
             options,
@@ -258,6 +267,11 @@ impl PluginChecker for Worker {
         if let Some(report) = said.report {
             return Ok(*report);
         }
+        if let End::Status(status) = end
+            && status.signal().is_some_and(|signal| FROM_OUTSIDE.contains(&signal))
+        {
+            return Err(WorkerError::Killed(status).into());
+        }
         let last_words = String::from_utf8_lossy(&said.last_words).into_owned();
         let Some(step) = said.step else {
             let status = match end {
@@ -277,8 +291,6 @@ impl PluginChecker for Worker {
 impl Worker {
     /// What to tell the author of a component that ended its checker.
     fn problem(&self, step: Step, end: &End, last_words: &str) -> Problem {
-        use std::os::unix::process::ExitStatusExt as _;
-        const SIGXCPU: i32 = 24;
         let doing = match step {
             Step::Read => "reading it",
             Step::Compile => "compiling it",
@@ -383,7 +395,7 @@ async fn check(task: &Task, component: Arc<[u8]>) -> Result<Report, ServeError> 
             std::process::exit(3);
         }
     };
-    Ok(super::run(&runtime, component, task.options, &next).await?)
+    Ok(super::run(&runtime, component, task.options.clone(), &next).await?)
 }
 
 fn answer(line: &Line) -> io::Result<()> {
@@ -410,6 +422,8 @@ fn confine(task: &Task) -> io::Result<()> {
     limit(Resource::Cpu, task.cpu_s, task.cpu_s.saturating_add(2))?;
     limit(Resource::Fsize, MAX_FILE, MAX_FILE)?;
     limit(Resource::Core, 0, 0)?;
+    limit(Resource::Nofile, MAX_OPEN, MAX_OPEN)?;
+    set_no_new_privs(true).map_err(io::Error::from)?;
     nice(NICER).map_err(io::Error::from)?;
     step_back();
     Ok(())

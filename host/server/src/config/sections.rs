@@ -108,6 +108,10 @@ section! {
         /// Runs of one project that may fail by the fault of their plugin within any minute, a tenth of them at once; after more, its next runs wait for their
         /// time. 0 lets them run.
         plugin_failures_per_minute: u64 = 60, in 0..=1_000_000;
+        /// How many more times a run is tried whose failure says that it may work later (`retryable`).
+        retries: u32 = 2, in 0..=100;
+        /// Wait before the first of these tries, in seconds; doubled for each further one, up to half a minute.
+        retry_wait_s: u64 = 1, in 0..=30;
         /// How long a claim holds without being renewed, in seconds.
         lease_s: u64 = 60, in 3..=86_400;
         /// How often rows are looked for whose message was lost, in seconds.
@@ -128,10 +132,15 @@ section! {
 section! {
     /// Action plans.
     ApplierConfig {
-        /// How many plans are carried out at once.
-        max_plans: usize = 4, in 1..=1000;
+        /// How many plans are carried out at once: four of those with thousands of actions, one of each project.
+        max_plans: usize = 32, in 1..=1000;
         /// How many plans of one project are carried out at once.
         max_project_plans: usize = 2, in 1..=1000;
+        /// How many more times a phase of an action is tried whose failure says that it may work later (`retryable`), as long as none of its requests can have
+        /// changed anything.
+        retries: u32 = 2, in 0..=100;
+        /// Wait before the first of these tries, in seconds; doubled for each further one, up to half a minute.
+        retry_wait_s: u64 = 1, in 0..=30;
         /// How many actions of one plan run at once.
         max_workers: usize = 4, in 1..=1000;
         /// How long a claim holds without being renewed, in seconds.
@@ -160,12 +169,15 @@ section! {
     SandboxConfig {
         /// Folder for compiled components; empty takes `$XDG_CACHE_HOME/watcher-host` or `~/.cache/watcher-host`.
         cache_dir: String = String::new();
-        /// How many instances run at once.
-        max_instances: u32 = 32, in 1..=10_000;
+        /// How many calls of strategies and planners run at once.
+        max_instances: u32 = 32, in 1..=1000;
+        /// How many calls of action handlers run at once. Most of the time they wait for the cloud.
+        max_action_instances: u32 = 128, in 1..=1000;
         /// Threads that plugins run on at a time, shared out fairly among projects; 0 takes one for each processor but the last, which is left to what answers
         /// users. They have a lower priority than the rest of the service.
         threads: usize = 0, in 0..=1024;
-        /// Calls of plugins of one project at a time; more wait. Scoring engines are counted apart, with at most half of their places. A project may have another limit.
+        /// Calls of strategies and planners of one project at a time, and as many of action handlers; more wait. Scoring engines are counted apart, with at most half of
+        /// their places. A project may have another limit.
         concurrent_calls: u64 = Shares::default().concurrent_calls, in 1..=10_000;
         /// Requests to the cloud that action handlers of one project may send within any minute; those that are too early wait. A project may have
         /// another limit.

@@ -16,6 +16,7 @@ pub mod test;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -106,6 +107,14 @@ pub fn check_worker() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Set by a program that answers to [`CHECK_WORKER`].
+static IS_WORKER: AtomicBool = AtomicBool::new(false);
+
+/// Says that this program, started with [`CHECK_WORKER`], calls [`check_worker`]: only `main` knows.
+pub fn can_be_worker() {
+    IS_WORKER.store(true, Ordering::Relaxed);
+}
+
 /// What checks components before they are stored: other processes of this program; within this process where the program is another one,
 /// as in tests.
 pub fn checker(config: &Config, runtime: &Arc<Runtime>) -> anyhow::Result<Arc<dyn PluginChecker>> {
@@ -125,7 +134,7 @@ pub fn compiler(config: &Config) -> anyhow::Result<Option<Arc<dyn PluginChecker>
 /// This program, if it can be a worker.
 fn itself() -> anyhow::Result<Option<PathBuf>> {
     let program = std::env::current_exe().context("cannot find this program itself")?;
-    Ok(program.file_stem().is_some_and(|name| name == "watcher-host").then_some(program))
+    Ok(IS_WORKER.load(Ordering::Relaxed).then_some(program))
 }
 
 /// A checker that starts `program`.

@@ -23,6 +23,7 @@ async fn a_plan_of_fifty_thousand_actions_is_written_and_read_in_order() {
         let mut tx = store.read().await.unwrap();
         let begun = Instant::now();
         let read = action::list_of_plan(&mut tx, plan.id).await.unwrap();
+        assert!(action::has_many(&mut tx, plan.id).await.unwrap());
         println!("{}: read in {:?}", store.name, begun.elapsed());
         assert!(read == actions, "{}: an action is not what it was", store.name);
 

@@ -6,7 +6,7 @@ use watcher_store::testing::{backends, run, sqlite_backend};
 use watcher_store::{Error, Store};
 
 /// Newest migration.
-const NEWEST: i64 = 90;
+const NEWEST: i64 = 100;
 
 #[tokio::test]
 async fn an_empty_database_is_told_how_to_be_upgraded() {
@@ -14,7 +14,7 @@ async fn an_empty_database_is_told_how_to_be_upgraded() {
     let error = store.check_migrations().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the database is at migration 0, this program needs 90: run `watcher-host db upgrade`"
+        "the database is at migration 0, this program needs 100: run `watcher-host db upgrade`"
     );
     store.migrate().await.unwrap();
     store.check_migrations().await.unwrap();
@@ -83,23 +83,23 @@ async fn several_processes_may_migrate_at_once() {
 async fn a_database_of_another_program_version_is_refused() {
     for store in backends().await {
         let mut tx = store.begin().await.unwrap();
-        run(&mut tx, "DELETE FROM schema_migrations WHERE version = 90").await.unwrap();
+        run(&mut tx, "DELETE FROM schema_migrations WHERE version >= 90").await.unwrap();
         tx.commit().await.unwrap();
         let error = store.check_migrations().await.unwrap_err();
         assert!(matches!(error, Error::Outdated { have: 80, want: NEWEST }), "{error:?}");
         assert!(store.migrate().await.is_err(), "what the missing migration makes is there");
 
         let mut tx = store.begin().await.unwrap();
-        run(&mut tx, "INSERT INTO schema_migrations VALUES (90, 'x', 0, 'now'), (99, 'later', 0, 'now')")
+        run(&mut tx, "INSERT INTO schema_migrations VALUES (90, 'x', 0, 'now'), (109, 'later', 0, 'now')")
             .await
             .unwrap();
         tx.commit().await.unwrap();
         let error = store.check_migrations().await.unwrap_err();
-        assert!(matches!(error, Error::Newer { have: 99, want: NEWEST }), "{error:?}");
+        assert!(matches!(error, Error::Newer { have: 109, want: NEWEST }), "{error:?}");
         assert!(matches!(store.migrate().await, Err(Error::Newer { .. })));
 
         let mut tx = store.begin().await.unwrap();
-        run(&mut tx, "DELETE FROM schema_migrations WHERE version = 99").await.unwrap();
+        run(&mut tx, "DELETE FROM schema_migrations WHERE version = 109").await.unwrap();
         tx.commit().await.unwrap();
         let error = store.check_migrations().await.unwrap_err();
         assert_eq!(error.to_string(), "migration 90 of the database is not the one that this program has");

@@ -6,10 +6,10 @@ use watcher_domain::cloud::{CloudRequest, CloudResponse, Method};
 use watcher_domain::journal::{ActionPhase, JournalAnswer, JournalCall};
 use watcher_domain::metric::{Aggregate, ResourceKind, Samples, StatisticQuery};
 use watcher_domain::recording::{Recording, Seen};
-use watcher_domain::{ActionPlan, ActionPlanState, Audit, Blame, Failure, SnapshotId, Timestamp};
+use watcher_domain::{ActionPlan, ActionPlanState, ActionState, Audit, Blame, Failure, SnapshotId, Timestamp};
 use watcher_store::journal::Entry;
 use watcher_store::testing::backends;
-use watcher_store::{Error, Lease, Tx, action_plan, audit, journal, recording, snapshot};
+use watcher_store::{Error, Lease, Tx, action, action_plan, audit, journal, recording, snapshot};
 
 use crate::fixtures::{Fixtures, awkward, digest, project};
 
@@ -258,5 +258,16 @@ async fn a_journal_knows_what_left_and_what_was_answered() {
         assert_eq!((entries[0].begun_at, entries[0].ended_at), (now, Some(make.now())));
         assert_eq!((&entries[2].answer, entries[2].ended_at), (&None, None));
         assert!(journal::list(&mut tx, actions[1].id).await.unwrap().is_empty());
+
+        // Whoever has ended is not taken up again.
+        let other = actions[1].id;
+        assert_eq!(journal::begin(&mut tx, other, phase, 0, &sleep, newer, now).await.unwrap(), Entry::New);
+        let (pending, failed) = (ActionState::Pending, ActionState::Failed);
+        assert!(action::transition(&mut tx, action, pending, failed, None, now).await.unwrap());
+        assert!(journal::list(&mut tx, action).await.unwrap().is_empty());
+        assert_eq!(journal::list(&mut tx, other).await.unwrap().len(), 1);
+        journal::forget_plan(&mut tx, plan.id).await.unwrap();
+        assert!(journal::list(&mut tx, other).await.unwrap().is_empty());
+        assert!(!action::has_many(&mut tx, plan.id).await.unwrap());
     }
 }

@@ -1,20 +1,18 @@
-//! A bug in what the applier calls: the plan ends, and the service goes on.
+//! An applier whose clock stands still, and whose handlers are made of Rust.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use watcher_applier::service::Service;
 use watcher_applier::{Applier, ApplierOptions};
 use watcher_bus::{Bus, Event, Work};
 use watcher_cluster::AuditScope;
 use watcher_domain::clock::{CountingIds, MockClock};
-use watcher_domain::cloud::{CloudRequest, CloudResponse};
-use watcher_domain::journal::ActionPhase;
+use watcher_domain::cloud::{CloudRequest, CloudResponse, Method};
+use watcher_domain::journal::{ActionPhase, Begun, JournalAnswer, JournalCall};
 use watcher_domain::plugin::{ActionSpecifics, Description, PluginVersion, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, ActionRunner, CloudRequests, RunError, Unguarded};
 use watcher_domain::{
@@ -26,14 +24,52 @@ use watcher_store::{Store, action, action_plan, audit, goal, strategy};
 
 const HANDLER: Digest = Digest([1; 32]);
 
-/// Does nothing, or panics in `execute` where the action's parameters ask for it.
-struct Handler;
+/// Does nothing in `execute` but what the action's parameters ask for: a panic (`bug`), or a request with this method (`send`) and a failure that says that it may
+/// work later, so many times (`fails`).
+#[derive(Default)]
+pub(crate) struct Handler {
+    /// The phases that were called.
+    pub(crate) called: Mutex<Vec<ActionPhase>>,
+}
+
+impl Handler {
+    /// How often a phase was called.
+    pub(crate) fn calls(&self, phase: ActionPhase) -> usize {
+        self.called.lock().unwrap().iter().filter(|called| **called == phase).count()
+    }
+}
 
 #[async_trait]
 impl ActionRunner for Handler {
     async fn call_action(&self, call: ActionCall) -> Result<ActionOutcome, RunError> {
-        let is_due = call.phase == ActionPhase::Execute && call.parameters.contains_key("bug");
-        assert!(!is_due, "a bug");
+        self.called.lock().unwrap().push(call.phase);
+        if call.phase != ActionPhase::Execute {
+            return Ok(ActionOutcome::Done);
+        }
+        assert!(!call.parameters.contains_key("bug"), "a bug");
+        let Some(times) = call.parameters.get("fails").and_then(Value::as_u64) else { return Ok(ActionOutcome::Done) };
+        if let Some(method) = call.parameters.get("send").and_then(Value::as_str) {
+            let request = CloudRequest {
+                service_type: "compute".to_owned(),
+                method: if method == "GET" { Method::Get } else { Method::Post },
+                path: "/servers".to_owned(),
+                query: Vec::new(),
+                body: None,
+                microversion: None,
+            };
+            let begun = call.journal.begin(0, &JournalCall::Request { request }).await.map_err(RunError::Journal)?;
+            assert_eq!(begun, Begun::New, "what is tried again begins with an empty journal");
+            let answer = match call.parameters.get("unanswered").and_then(Value::as_str) {
+                Some(code) => JournalAnswer::Failed { failure: Failure::new(Blame::Cloud, code, "no answer") },
+                None => JournalAnswer::Response {
+                    response: CloudResponse { status: 200, headers: Vec::new(), body: String::new() },
+                },
+            };
+            call.journal.finish(0, &answer).await.map_err(RunError::Journal)?;
+        }
+        if self.calls(ActionPhase::Execute) as u64 <= times {
+            return Err(RunError::Declared(Failure::new(Blame::Cloud, "busy", "not now").retryable()));
+        }
         Ok(ActionOutcome::Done)
     }
 
@@ -49,9 +85,10 @@ impl CloudRequests for Handler {
     }
 }
 
-struct Stage {
+pub(crate) struct Stage {
     store: Store,
-    bus: Bus,
+    pub(crate) bus: Bus,
+    pub(crate) handler: Arc<Handler>,
     clock: Arc<MockClock>,
     ids: Arc<CountingIds>,
     audit: AuditId,
@@ -59,7 +96,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let (store, clock, ids) = (sqlite().await, Arc::new(MockClock::default()), Arc::new(CountingIds::default()));
         let stamps = Stamps::new(clock.now());
         let (goal_id, strategy_id) = (GoalId(ids.uuid()), StrategyId(ids.uuid()));
@@ -126,24 +163,32 @@ impl Stage {
         strategy::insert(&mut tx, &strategy).await.unwrap();
         audit::insert(&mut tx, &audit).await.unwrap();
         tx.commit().await.unwrap();
-        Self { store, bus: Bus::in_process(), clock, ids, audit: audit.id, strategy: strategy_id }
+        Self {
+            store,
+            bus: Bus::in_process(),
+            handler: Arc::default(),
+            clock,
+            ids,
+            audit: audit.id,
+            strategy: strategy_id,
+        }
     }
 
-    fn service(&self) -> Service {
+    pub(crate) fn service(&self) -> Service {
         Service::new(Arc::new(Applier {
             store: self.store.clone(),
             bus: self.bus.clone(),
             clock: self.clock.clone(),
-            handlers: Arc::new(Handler),
+            handlers: Arc::clone(&self.handler) as _,
             guard: Arc::new(Unguarded),
-            cloud: Arc::new(Handler),
-            options: ApplierOptions::default(),
+            cloud: Arc::clone(&self.handler) as _,
+            options: ApplierOptions { retry_wait: Duration::ZERO, ..ApplierOptions::default() },
             worker: Uuid::nil(),
         }))
     }
 
     /// A started plan of two actions, one after the other, with parameters for the first.
-    async fn plan(&self, parameters: Map<String, Value>) -> ActionPlanId {
+    pub(crate) async fn plan(&self, parameters: Map<String, Value>) -> ActionPlanId {
         let stamps = Stamps::new(self.clock.now());
         let plan = ActionPlan {
             id: ActionPlanId(self.ids.uuid()),
@@ -186,7 +231,7 @@ impl Stage {
         plan.id
     }
 
-    async fn read(&self, id: ActionPlanId) -> (ActionPlan, Vec<Action>) {
+    pub(crate) async fn read(&self, id: ActionPlanId) -> (ActionPlan, Vec<Action>) {
         let mut tx = self.store.read().await.unwrap();
         let plan = action_plan::get(&mut tx, id).await.unwrap().unwrap().value;
         (plan, action::list_of_plan(&mut tx, id).await.unwrap())
@@ -194,7 +239,7 @@ impl Stage {
 }
 
 /// The state in which a plan is told to have ended.
-async fn ended(events: &mut tokio::sync::broadcast::Receiver<Event>, id: ActionPlanId) -> ActionPlanState {
+pub(crate) async fn ended(events: &mut tokio::sync::broadcast::Receiver<Event>, id: ActionPlanId) -> ActionPlanState {
     loop {
         if let Event::ActionPlan { action_plan_id, state, .. } = events.recv().await.unwrap()
             && action_plan_id == id
@@ -203,29 +248,4 @@ async fn ended(events: &mut tokio::sync::broadcast::Receiver<Event>, id: ActionP
             return state;
         }
     }
-}
-
-#[tokio::test]
-async fn a_plan_whose_handler_panics_fails_at_once_and_the_next_one_is_carried_out() {
-    let stage = Stage::set().await;
-    let shutdown = CancellationToken::new();
-    let mut events = stage.bus.events();
-    let service = tokio::spawn(stage.service().run(shutdown.clone()));
-    let bug = Map::from_iter([("bug".to_owned(), json!(true))]);
-    // More than may run at once: none keeps its place.
-    for _ in 0..=ApplierOptions::default().max_plans {
-        let crashed = stage.plan(bug.clone()).await;
-        assert_eq!(ended(&mut events, crashed).await, ActionPlanState::Failed);
-        let (plan, actions) = stage.read(crashed).await;
-        let reason = "the applier crashed while it carried out the action plan, and its log says why";
-        assert_eq!(plan.status_message.as_deref(), Some(reason));
-        let states: Vec<_> = actions.iter().map(|action| action.state).collect();
-        assert_eq!(states, [ActionState::Failed, ActionState::Cancelled]);
-        let lost = format!("{reason}; nobody knows what came of this action: look at its resource");
-        assert_eq!(actions[0].status_message, Some(lost));
-    }
-    let sound = stage.plan(Map::new()).await;
-    assert_eq!(ended(&mut events, sound).await, ActionPlanState::Succeeded);
-    shutdown.cancel();
-    service.await.unwrap();
 }
