@@ -169,6 +169,11 @@ impl Client {
         Ok(ENDED.iter().any(|state| row["state"] == *state))
     }
 
+    pub(crate) async fn delete(&mut self, path: &str) -> anyhow::Result<()> {
+        let request = self.request("DELETE", path, None);
+        self.connection.send(&request).await?.json().with_context(|| format!("DELETE {path}")).map(drop)
+    }
+
     /// Cancels an audit, unless it has just ended.
     pub(crate) async fn cancel(&mut self, path: &str) -> anyhow::Result<()> {
         let body = json!([{"op": "replace", "path": "/state", "value": "CANCELLED"}]);

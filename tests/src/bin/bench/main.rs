@@ -13,6 +13,7 @@ mod plugins;
 mod sandbox;
 mod service;
 mod tenants;
+mod uploads;
 
 use measure::Table;
 
@@ -40,6 +41,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("api") {
         api::run(&mut table, quick).await?;
+    }
+    if wanted("uploads") {
+        uploads::run(&mut table, quick).await?;
     }
     if wanted("tenants") {
         tenants::run(&mut table, quick).await?;

@@ -18,7 +18,7 @@ use watcher_server::library::{Library, plugins_dir, read_component};
 use crate::measure::{Table, format, median};
 
 /// Size of the strategy that is taken in.
-const LARGE: usize = 1 << 20;
+pub(crate) const LARGE: usize = 1 << 20;
 
 pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
     let folder = plugins_dir(&watcher_server::config::Config::default().plugins)?;

@@ -16,11 +16,12 @@ use crate::measure::Table;
 use crate::plugins::{enlarged, mark, slow_to_compile};
 
 /// What members need to run what they upload.
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 "strategy:get": "rule:admin_api or role:member"
 "audit:create": "rule:admin_api or role:member"
 "audit:get": "rule:admin_api or role:member"
 "audit:update": "rule:admin_api or role:member"
+"audit:delete": "rule:admin_api or role:member"
 "#;
 /// Audits that the hostile project has under way at a time: more than it may run.
 const AT_ONCE: usize = 6;
@@ -191,7 +192,7 @@ async fn disturb(client: &mut Client, parameters: &Value, stop: &AtomicBool) -> 
 }
 
 /// Uploads a component that stands in several places; the status of the answer.
-async fn upload(client: &Client, component: &[&[u8]]) -> anyhow::Result<u16> {
+pub(crate) async fn upload(client: &Client, component: &[&[u8]]) -> anyhow::Result<u16> {
     let mut connection = Connection::open(&client.address).await?;
     let head = format!(
         "POST /v1/plugins HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: {}\r\nOpenStack-API-Version: infra-optim 1.5\r\n\
