@@ -9,6 +9,11 @@ use crate::text;
 /// Most that the parameters of an audit or a template take, and a scope: rows are listed by the thousand.
 const HEAVIEST: usize = 256 << 10;
 
+/// Most characters of a name.
+const LONGEST_LINE: usize = 255;
+/// Most characters of a description.
+const LONGEST_LINES: usize = 4096;
+
 /// Why a value of so many bytes is not taken; none if it is.
 pub(crate) fn too_heavy(bytes: usize) -> Option<String> {
     let why = || format!("It takes {bytes} bytes, 72 for each value in it besides its text; at most {HEAVIEST}");
@@ -134,6 +139,28 @@ impl Invalid {
     pub(crate) fn refuse_heavy(field: &str, object: &Map<String, Value>) -> Result<(), Self> {
         too_heavy(weight_of(object))
             .map_or(Ok(()), |reason| Err(Self::Input { field: field.to_owned(), value: "…".to_owned(), reason }))
+    }
+
+    /// Refuses a name or the like that is too long, or steers terminals: lists have a thousand of them.
+    pub(crate) fn refuse_unfit_line(field: &str, text: &str) -> Result<(), Self> {
+        Self::refuse_long(field, text, LONGEST_LINE)?;
+        Self::refuse_steering(field, text)
+    }
+
+    /// The same for a text of several lines.
+    pub(crate) fn refuse_unfit_lines(field: &str, text: &str) -> Result<(), Self> {
+        Self::refuse_long(field, text, LONGEST_LINES)?;
+        Self::refuse_steering_in_lines(field, text)
+    }
+
+    fn refuse_long(field: &str, text: &str, most: usize) -> Result<(), Self> {
+        let count = text.chars().count();
+        if count <= most {
+            return Ok(());
+        }
+        let shown: String = text.chars().take(200).collect();
+        let reason = format!("It has {count} characters; at most {most} are kept");
+        Err(Self::Input { field: field.to_owned(), value: one_line(&shown), reason })
     }
 
     /// Refuses a text of one line that steers the terminal of whoever lists it. The stock client prints what it is given.

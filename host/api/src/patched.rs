@@ -31,20 +31,29 @@ impl Patched {
         self.text(name)?.ok_or_else(|| Invalid::input(name, &Value::Null, "Field cannot be None"))
     }
 
-    /// The name. One from before that steers terminals does not stand in the way of other changes.
+    /// The name. One from before that would be refused now does not stand in the way of other changes.
     pub(crate) fn name(&self, before: &str) -> Result<String, Invalid> {
         let name = self.required_text("name")?;
         if name != before {
-            Invalid::refuse_steering("name", &name)?;
+            Invalid::refuse_unfit_line("name", &name)?;
         }
         Ok(name)
+    }
+
+    /// A text of one line, checked only if it changed.
+    pub(crate) fn line(&self, name: &str, before: Option<&str>) -> Result<Option<String>, Invalid> {
+        let text = self.text(name)?;
+        if let Some(text) = text.as_deref().filter(|text| Some(*text) != before) {
+            Invalid::refuse_unfit_line(name, text)?;
+        }
+        Ok(text)
     }
 
     /// A text of several lines, checked only if it changed.
     pub(crate) fn lines(&self, name: &str, before: Option<&str>) -> Result<Option<String>, Invalid> {
         let text = self.text(name)?;
         if let Some(text) = text.as_deref().filter(|text| Some(*text) != before) {
-            Invalid::refuse_steering_in_lines(name, text)?;
+            Invalid::refuse_unfit_lines(name, text)?;
         }
         Ok(text)
     }

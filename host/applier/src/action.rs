@@ -12,8 +12,8 @@ use watcher_domain::journal::{ActionPhase, JournalError};
 use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
 use watcher_domain::schema::Schema;
-use watcher_domain::{Account, Action, ActionEvent, ActionState, InvalidTransition, Limits};
-use watcher_store::{Visibility, action, plugin};
+use watcher_domain::{Account, Action, ActionEvent, ActionState, InvalidTransition, Limits, PluginId};
+use watcher_store::{action, plugin};
 
 use crate::Applier;
 use crate::journal::StoreJournal;
@@ -62,18 +62,19 @@ async fn wait(time: Duration, stop: Option<&CancellationToken>) -> bool {
 }
 
 impl Applier {
-    /// Takes one action to its end and returns the state it ended in. `stop` asks it not to begin, or to abort.
+    /// Takes one action to its end and returns the state it ended in. `handler` is the plugin whose component handles it; `stop` asks it not to begin, or to abort.
     #[tracing::instrument(name = "action.run", skip_all, fields(action.id = %action.id, action.type = action.action_type))]
     pub(crate) async fn run_action(
         &self,
         action: &Action,
+        handler: Option<PluginId>,
         claimed: &Claimed,
         stop: &CancellationToken,
     ) -> Result<ActionState, Interrupted> {
         if stop.is_cancelled() {
             return self.end(action, ActionState::Pending, ActionEvent::Cancel, None).await;
         }
-        let prepared = match self.prepare(action, claimed).await? {
+        let prepared = match self.prepare(action, handler, claimed).await? {
             Ok(prepared) => prepared,
             Err(reason) => return self.fail(action, ActionState::Pending, "validation", &reason).await,
         };
@@ -107,15 +108,18 @@ impl Applier {
 
     /// Finds the handler that the plan was made with, what the plan's project lets it ask of the cloud, and checks the parameters against its
     /// schema.
-    async fn prepare(&self, action: &Action, claimed: &Claimed) -> Result<Result<Prepared, String>, Interrupted> {
+    async fn prepare(
+        &self,
+        action: &Action,
+        handler: Option<PluginId>,
+        claimed: &Claimed,
+    ) -> Result<Result<Prepared, String>, Interrupted> {
         let project = claimed.plan.project_id.as_ref();
         let mut tx = self.store.read().await?;
-        // Several plugins can have one component: the nearest to the project is the one that it let do something.
-        let nearest = plugin::runnable(&mut tx, action.digest, &Visibility::of(project)).await?;
-        let version = match nearest {
-            Some(version) => Some(version),
-            // Deactivated since the plan began: it goes on.
-            None => plugin::version(&mut tx, action.digest).await?,
+        // Several plugins can have one component, and each was let do something of its own. One that was deactivated since the plan began goes on.
+        let version = match handler {
+            Some(plugin) => plugin::version_of(&mut tx, plugin, action.digest).await?,
+            None => None,
         };
         let Some(version) = version else {
             return Ok(Err(format!("the handler {} of {} is not installed", action.digest, action.action_type)));

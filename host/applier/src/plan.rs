@@ -1,6 +1,6 @@
 //! One action plan: claim it, walk its graph, end it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
@@ -9,8 +9,8 @@ use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::{
-    Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, InvalidTransition, Panic,
-    ProjectId, Timestamp,
+    Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, Digest, InvalidTransition, Panic,
+    PluginId, ProjectId, Timestamp,
 };
 use watcher_fair::chore;
 use watcher_store::{Lease, Tx, Visibility, action, action_plan, journal, plugin, strategy};
@@ -27,7 +27,7 @@ pub enum PlanError {
     Graph(#[from] InvalidGraph),
     /// A handler that it needs may not be run.
     #[error(
-        "the handler of {action_type} may not be run: it was deactivated, or is not shared with this project any more"
+        "the handler of {action_type} may not be run: it was deactivated or deleted, or is not shared with this project any more"
     )]
     Refused {
         /// The type of action.
@@ -58,6 +58,9 @@ pub(crate) struct Claimed {
     pub(crate) plan: ActionPlan,
     pub(crate) term: i64,
 }
+
+/// The plugins that the handlers of a plan are run through, by their digests.
+pub(crate) type Handlers = HashMap<Digest, PluginId>;
 
 /// How the actions of a plan ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -95,20 +98,22 @@ impl Tally {
     }
 }
 
-/// Refuses a plan whose handlers its project may not run now. Asked once, when it begins: a plan that runs is not held up by what is
-/// deactivated meanwhile. A handler that is not there at all fails its action.
-async fn check_handlers(tx: &mut Tx, plan: &ActionPlan, actions: &[Action]) -> Result<(), PlanError> {
+/// Finds the plugins that the handlers of a plan are run through, and refuses a plan whose handlers its project may not run now. Asked once, when it
+/// begins: a plan that runs is not held up by what is deactivated meanwhile, nor run through another plugin that has the same component.
+async fn find_handlers(tx: &mut Tx, plan: &ActionPlan, actions: &[Action]) -> Result<Handlers, PlanError> {
     let visible = Visibility::of(plan.project_id.as_ref());
-    let mut checked = HashSet::new();
+    let mut handlers = Handlers::new();
     for action in actions.iter().filter(|action| !action.state.is_ended()) {
-        if checked.insert(action.digest)
-            && plugin::runnable(tx, action.digest, &visible).await?.is_none()
-            && plugin::version(tx, action.digest).await?.is_some()
-        {
-            return Err(PlanError::Refused { action_type: action.action_type.clone() });
+        let digest = action.digest;
+        if handlers.contains_key(&digest) {
+            continue;
         }
+        let Some(nearest) = plugin::runnable(tx, digest, &visible).await? else {
+            return Err(PlanError::Refused { action_type: action.action_type.clone() });
+        };
+        handlers.insert(digest, nearest.plugin_id);
     }
-    Ok(())
+    Ok(handlers)
 }
 
 /// Ends the actions of a plan that nobody carries out any more. Nobody knows what came of those that ran, so they are FAILED and not run
@@ -238,7 +243,7 @@ impl Applier {
         let mut tx = self.store.read().await?;
         let actions = action::list_of_plan(&mut tx, claimed.plan.id).await?;
         let strategy = strategy::get(&mut tx, claimed.plan.strategy_id).await?;
-        check_handlers(&mut tx, &claimed.plan, &actions).await?;
+        let handlers = find_handlers(&mut tx, &claimed.plan, &actions).await?;
         drop(tx);
         let rule = strategy
             .and_then(|strategy| self.options.action_execution_rule.get(&strategy.value.name).copied())
@@ -258,7 +263,8 @@ impl Applier {
             while running.len() < self.options.max_workers.max(1) {
                 let Some(next) = graph.start() else { break };
                 let (action, stop) = (&actions[next], if halt.is_cancelled() { &halt } else { stop });
-                running.push(async move { (next, self.run_action(action, claimed, stop).await) });
+                let handler = handlers.get(&action.digest).copied();
+                running.push(async move { (next, self.run_action(action, handler, claimed, stop).await) });
             }
             let Some((ended, state)) = running.next().await else { break };
             let state = state?;

@@ -71,6 +71,15 @@ named_enum! {
 }
 
 impl AuditState {
+    /// Whether an audit of a type waits, runs, or may run again.
+    pub const fn is_active(self, audit_type: AuditType) -> bool {
+        match self {
+            Self::Pending | Self::Ongoing | Self::Suspended => true,
+            Self::Succeeded => matches!(audit_type, AuditType::Event),
+            Self::Failed | Self::Cancelled | Self::Deleted => false,
+        }
+    }
+
     /// The only place that says how an audit may move.
     pub const fn after(self, event: AuditEvent) -> Result<Self, InvalidTransition> {
         use AuditEvent::{

@@ -58,6 +58,8 @@ impl FromStr for Interval {
         let digits = text.strip_prefix('-').unwrap_or(text);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return match text.parse() {
+                // Digits, however many: what is kept is the text.
+                _ if text.len() > LONGEST => Err(InvalidInterval::TooLong(text.chars().take(LONGEST).collect())),
                 Ok(seconds) if seconds > 0 => Ok(Self::Seconds(seconds)),
                 Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
                     Err(InvalidInterval::TooLong(text.chars().take(LONGEST).collect()))

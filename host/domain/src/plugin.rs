@@ -39,6 +39,16 @@ named_enum! {
     }
 }
 
+impl PluginVisibility {
+    /// Whether everybody may accept it.
+    pub const fn is_for_everybody(self) -> bool {
+        match self {
+            Self::Community | Self::Public => true,
+            Self::Private | Self::Shared => false,
+        }
+    }
+}
+
 named_enum! {
     /// What a project that a plugin was offered to said.
     MemberStatus {
@@ -230,7 +240,17 @@ pub struct PluginVersion {
     pub stamps: Stamps,
 }
 
+/// Whether a component with these imports can ask scoring engines at all.
+pub fn asks_scoring_engines(imports: &[String]) -> bool {
+    imports.iter().any(|import| import.starts_with("watcher:scoring/"))
+}
+
 impl PluginVersion {
+    /// Whether it can ask scoring engines at all.
+    pub fn asks_scoring_engines(&self) -> bool {
+        asks_scoring_engines(&self.imports)
+    }
+
     /// The name under which the operator configures it. None for plugins of projects: whoever gives a plugin the name of a built-in one must
     /// not learn how that one is configured.
     pub fn configured_as(&self) -> Option<&str> {

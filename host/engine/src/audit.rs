@@ -305,11 +305,7 @@ impl Engine {
             return Err(AuditError::NoStrategy { goal });
         };
         let Some(version) = plugin::runnable(&mut tx, row.digest, &visible).await? else {
-            let (kind, name) = ("strategy", row.name.clone());
-            return Err(match plugin::version(&mut tx, row.digest).await? {
-                Some(_) => AuditError::Refused { kind, name },
-                None => AuditError::NoPlugin { kind, name },
-            });
+            return Err(AuditError::Refused { kind: "strategy", name: row.name.clone() });
         };
         drop(tx);
         self.let_run(audit, "strategy", &version).await?;

@@ -53,7 +53,7 @@ impl Resolved {
 
     /// Whether it can ask scoring engines at all.
     pub fn asks_scoring_engines(&self) -> bool {
-        self.imports.iter().any(|import| import.starts_with("watcher:scoring/"))
+        watcher_domain::plugin::asks_scoring_engines(&self.imports)
     }
 
     /// As strategies may ask it; none if it is no scoring engine.

@@ -23,7 +23,7 @@ pub enum AuditError {
         name: String,
     },
     /// A plugin that is needed may not be run.
-    #[error("{kind} {name} may not be run: it was deactivated, or is not shared with this project any more")]
+    #[error("{kind} {name} may not be run: it was deactivated or deleted, or is not shared with this project any more")]
     Refused {
         /// `strategy`.
         kind: &'static str,

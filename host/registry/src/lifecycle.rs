@@ -61,6 +61,10 @@ impl Registry {
             }
             detail.insert("visibility".to_owned(), json!([before.visibility, visibility]));
             after.visibility = visibility;
+            if !visibility.is_for_everybody() {
+                // Who said yes to what was for everybody is asked again, should it be once more.
+                plugin::drop_not_offered(&mut tx, id).await?;
+            }
         }
         match &changes.description {
             Change::Keep => {}

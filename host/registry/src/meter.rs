@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use watcher_domain::ports::{CallEnd, CallUsage, Clock, Meter};
 use watcher_domain::{Digest, ProjectId, Timestamp};
-use watcher_store::Store;
 use watcher_store::plugin::{self, DayUsage};
+use watcher_store::{Store, Visibility};
 
 use crate::Registry;
 use crate::error::Result;
@@ -131,7 +131,7 @@ impl UsageMeter {
 pub struct PluginUsage {
     /// What it used.
     pub usage: DayUsage,
-    /// Kind, name and version of the component, while there is one.
+    /// Kind, name and version of the component, while there is one in a plugin that the project may use.
     pub plugin: Option<(watcher_domain::PluginKind, String, String)>,
 }
 
@@ -145,7 +145,7 @@ impl Registry {
         let mut tx = self.store.read().await?;
         let mut found = Vec::new();
         for usage in plugin::usage_by_day(&mut tx, project, &since, MOST_SHOWN).await? {
-            let version = plugin::version(&mut tx, usage.digest).await?;
+            let version = plugin::version_seen(&mut tx, usage.digest, &Visibility::of(Some(project))).await?;
             let plugin = version.map(|version| (version.kind, version.description.name, version.description.version));
             found.push(PluginUsage { usage, plugin });
         }

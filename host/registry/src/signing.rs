@@ -72,7 +72,7 @@ pub(crate) async fn require(
     keys.dedup();
     // By the keys that are asked about only: whatever others say of the same component, in any number, is nothing to this project.
     for key in keys {
-        for stored in plugin::signatures_by(tx, digest, key.as_str()).await? {
+        for stored in plugin::signatures_by(tx, digest, key.as_str(), project).await? {
             // One that cannot be read does not count.
             signatures.extend(serde_json::from_value::<Signature>(stored));
         }

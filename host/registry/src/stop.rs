@@ -1,10 +1,12 @@
 //! Stops what uses a deactivated version.
 
 use serde_json::json;
-use watcher_domain::plugin::VersionState;
-use watcher_domain::{ActionPlanId, ActionPlanState, AuditId, AuditState, Digest, PluginId, PluginKind, Timestamp};
+use watcher_domain::plugin::{Specifics, VersionState};
+use watcher_domain::{
+    ActionPlanId, ActionPlanState, Audit, AuditId, AuditState, Digest, PluginId, PluginKind, Timestamp,
+};
 use watcher_store::plugin::{self, Plugin};
-use watcher_store::{Tx, Visibility, action, action_plan, audit};
+use watcher_store::{Tx, Visibility, action, action_plan, audit, strategy};
 
 use crate::Registry;
 use crate::actor::Actor;
@@ -53,21 +55,27 @@ impl Registry {
             message.push_str(reason);
         }
         let digest = found.version.version.digest;
-        let mut work = Stopper { tx: &mut tx, plugin: id, digest, message, now, stopped: Stopped::default() };
+        let mut work = Stopper {
+            tx: &mut tx,
+            plugin: &found.plugin.value,
+            digest,
+            message,
+            now,
+            stopped: Stopped::default(),
+            own: Own::default(),
+        };
         match kind {
             PluginKind::Strategy => work.audits_of_strategy().await?,
             PluginKind::Planner | PluginKind::ScoringEngine => work.audits_at_work().await?,
             PluginKind::Action => work.action_plans().await?,
         }
-        let stopped = work.stopped;
-        if stopped == Stopped::default() {
-            return Ok(stopped);
-        }
+        let (stopped, own) = (work.stopped, work.own);
+        // How much others ran is theirs, and whether they did.
         let detail = json!({
             "version": number,
             "reason": reason,
-            "audits": stopped.audits.len(),
-            "action_plans": stopped.action_plans.len(),
+            "audits": own.audits,
+            "action_plans": own.action_plans,
         });
         actor.note(&mut tx, id, "stopped", Some(digest), detail, now).await?;
         tx.commit().await?;
@@ -82,20 +90,28 @@ impl Registry {
     }
 }
 
+/// How many of what was stopped the plugin's own project had.
+#[derive(Debug, Default)]
+struct Own {
+    audits: usize,
+    action_plans: usize,
+}
+
 struct Stopper<'a> {
     tx: &'a mut Tx,
-    plugin: PluginId,
+    plugin: &'a Plugin,
     digest: Digest,
     message: String,
     now: Timestamp,
     stopped: Stopped,
+    own: Own,
 }
 
 impl Stopper<'_> {
     async fn audits_of_strategy(&mut self) -> Result<()> {
         let mut last = 0;
         loop {
-            let page = plugin::audits_of_strategy(self.tx, self.plugin, self.digest, last, PAGE).await?;
+            let page = plugin::audits_of_strategy(self.tx, self.plugin.id, self.digest, last, PAGE).await?;
             let Some((serial, _)) = page.last() else { return Ok(()) };
             last = *serial;
             for (_, id) in page {
@@ -114,11 +130,37 @@ impl Stopper<'_> {
             last = *serial;
             for (_, id) in page {
                 let Some(found) = audit::get(self.tx, id).await? else { continue };
-                if plugin::may_use(self.tx, self.plugin, &Visibility::of(found.project_id.as_ref())).await? {
+                if self.could_ask(&found).await? {
                     self.stop_audit(id).await?;
                 }
             }
         }
+    }
+
+    /// Whether an audit that is being worked on could ask the plugin: its project may use it, and its strategy asks for such a one. A strategy whose row changed
+    /// since the audit began may have been another version.
+    async fn could_ask(&mut self, audit: &Audit) -> Result<bool> {
+        if !plugin::may_use(self.tx, self.plugin.id, &Visibility::of(audit.project_id.as_ref())).await? {
+            return Ok(false);
+        }
+        let strategy = match audit.strategy_id {
+            Some(id) => strategy::get(self.tx, id).await?,
+            None => None,
+        };
+        let Some(strategy) = strategy else { return Ok(true) };
+        let changed = strategy.stamps.updated_at.unwrap_or(strategy.stamps.created_at);
+        if audit.stamps.updated_at.is_none_or(|began| began <= changed) {
+            return Ok(true);
+        }
+        let Some(version) = plugin::version(self.tx, strategy.digest).await? else { return Ok(true) };
+        Ok(match (self.plugin.kind, &version.description.specifics) {
+            (PluginKind::Planner, Specifics::Strategy(specifics)) => {
+                let name = specifics.planner.rsplit('/').next().unwrap_or_default();
+                name.eq_ignore_ascii_case(&self.plugin.name)
+            }
+            (PluginKind::ScoringEngine, _) => version.asks_scoring_engines(),
+            _ => true,
+        })
     }
 
     async fn action_plans(&mut self) -> Result<()> {
@@ -130,7 +172,7 @@ impl Stopper<'_> {
             for (_, id) in page {
                 let Some(found) = action_plan::get(self.tx, id).await? else { continue };
                 let visible = Visibility::of(found.project_id.as_ref());
-                if plugin::runs_through(self.tx, self.plugin, self.digest, &visible).await? {
+                if plugin::runs_through(self.tx, self.plugin.id, self.digest, &visible).await? {
                     self.stop_action_plan(id).await?;
                 }
             }
@@ -145,6 +187,7 @@ impl Stopper<'_> {
                 return Ok(());
             }
             if audit::stop(self.tx, id, from, AuditState::Cancelled, &self.message, self.now).await? {
+                self.own.audits += usize::from(found.project_id == self.plugin.project_id);
                 self.stopped.audits.push((id, from));
                 return Ok(());
             }
@@ -166,6 +209,7 @@ impl Stopper<'_> {
                 if to == ActionPlanState::Cancelled {
                     action::cancel_pending_of_plan(self.tx, id, self.now).await?;
                 }
+                self.own.action_plans += usize::from(found.project_id == self.plugin.project_id);
                 self.stopped.action_plans.push((id, from, to));
                 return Ok(());
             }

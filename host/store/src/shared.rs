@@ -91,7 +91,13 @@ impl Seen {
                 " DESC, id DESC"
             ),
             Self::ByStrategy => {
-                concat!("ORDER BY CASE WHEN deleted = 0 THEN 0 ELSE 1 END, ", rank!("project_id"), ", id DESC")
+                concat!(
+                    "ORDER BY CASE WHEN deleted = 0 THEN 0 ELSE 1 END, ",
+                    rank!("project_id"),
+                    ", (SELECT MAX(a.since) FROM (SELECT s.goal_id AS reached, COALESCE(m.updated_at, m.created_at) AS since \
+                     FROM plugin_members m JOIN strategies s ON s.plugin_id = m.plugin_id AND s.deleted = 0 \
+                     WHERE m.project_id = ? AND m.status = 'accepted') a WHERE a.reached = uuid) DESC, id DESC"
+                )
             }
         }
     }

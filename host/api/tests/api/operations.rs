@@ -338,7 +338,12 @@ async fn the_policy_lets_only_administrators_in() {
     assert_eq!(service.call_as("member-a", "GET", "/v1/goals/dummy", None).await.status, 403);
     let body = json!({"audit_type": "ONESHOT", "goal": "nope"});
     assert_eq!(service.call_as("member-a", "POST", "/v1/audits", Some(body)).await.status, 403);
-    // The webhook is open to services, too.
+    // The webhook is open to services, too, for audits of every project.
+    let event = json!({"audit_type": "EVENT", "goal": "dummy"});
+    let audit = service.call_as("admin", "POST", "/v1/audits", Some(event)).await.json()["uuid"].clone();
+    let hook = format!("/v1/webhooks/{}", audit.as_str().unwrap());
+    assert_eq!(service.call_as("service", "POST", &hook, Some(json!({}))).await.status, 202);
+    assert_eq!(service.call_as("service", "GET", "/v1/audits", None).await.status, 403);
     assert_eq!(service.call_as("service", "POST", "/v1/webhooks/nope", Some(json!({}))).await.status, 404);
     assert_eq!(service.call_as("member-a", "POST", "/v1/webhooks/nope", Some(json!({}))).await.status, 403);
 }

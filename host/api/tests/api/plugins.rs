@@ -237,6 +237,15 @@ async fn a_project_has_no_more_audits_and_plans_that_wait_and_run_than_it_may_ha
         assert_eq!(create("member-b", "ONESHOT").await.status, 201, "another project has a limit of its own");
 
         let state = |state: &str| Some(json!([{"op": "replace", "path": "/state", "value": state}]));
+        let other = id(&create("member-b", "ONESHOT").await);
+        service.ok("member-b", "PATCH", &format!("/v1/audits/{other}"), state("ONGOING")).await;
+        service.ok("member-b", "PATCH", &format!("/v1/audits/{other}"), state("SUCCEEDED")).await;
+        let limits = json!({"limits": {"active_audits": 1}});
+        service.ok("admin", "PUT", "/v1/plugin_quotas/b", Some(limits)).await;
+        let event = Some(json!([{"op": "replace", "path": "/audit_type", "value": "EVENT"}]));
+        let (status, _) = service.refused("member-b", "PATCH", &format!("/v1/audits/{other}"), event).await;
+        assert_eq!(status, 403, "it would be active again");
+
         service.ok("member-a", "PATCH", &format!("/v1/audits/{first}"), state("CANCELLED")).await;
         assert_eq!(create("member-a", "ONESHOT").await.status, 201);
         assert_eq!(create("member-a", "ONESHOT").await.status, 403);

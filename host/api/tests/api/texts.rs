@@ -127,3 +127,28 @@ async fn what_a_row_takes_in_memory_is_bounded_however_short_its_text_is() {
     let cancelled = service.ok("admin", "PATCH", &format!("/v1/audits/{id}"), Some(cancel)).await;
     assert_eq!(cancelled["state"], "CANCELLED");
 }
+
+#[tokio::test]
+async fn what_lists_show_a_thousand_times_is_short() {
+    let service = Service::with_tokens().await;
+    service.add_two_goals().await;
+    let template = json!({"name": "t", "goal": "dummy"});
+    assert_eq!(service.call_as("admin", "POST", "/v1/audit_templates", Some(template)).await.status, 201);
+    let audit = json!({"name": "a", "audit_type": "CONTINUOUS", "goal": "dummy", "interval": "60"});
+    assert_eq!(service.call_as("admin", "POST", "/v1/audits", Some(audit)).await.status, 201);
+    let patch = |path: &str, text: &str| json!([{"op": "add", "path": path, "value": text}]);
+    let digits = format!("{}9", "0".repeat(1000));
+    let (line, lines) = ("x".repeat(256), "x".repeat(4097));
+    let interval = json!({"audit_type": "EVENT", "goal": "dummy", "interval": digits});
+    for (method, path, body, told) in [
+        ("POST", "/v1/audits", interval, "must be less than 2^64 seconds"),
+        ("PATCH", "/v1/audits/a", patch("/interval", &digits), "must be less than 2^64 seconds"),
+        ("PATCH", "/v1/audits/a", patch("/hostname", &line), "It has 256 characters; at most 255 are kept"),
+        ("PATCH", "/v1/audits/a", patch("/name", &line), "It has 256 characters; at most 255 are kept"),
+        ("POST", "/v1/audit_templates", json!({"name": line, "goal": "dummy"}), "at most 255 are kept"),
+        ("PATCH", "/v1/audit_templates/t", patch("/description", &lines), "It has 4097 characters"),
+    ] {
+        let (status, fault) = service.refused("admin", method, path, Some(body)).await;
+        assert!(status == 400 && fault.contains(told) && fault.len() < 1000, "{method} {path}: {status} {fault}");
+    }
+}

@@ -9,9 +9,9 @@ use watcher_domain::{PluginId, PluginKind};
 use watcher_registry::{Change, Changes, GrantFor, Quotas, RegistryError, RegistryOptions, Release, grant_for};
 use watcher_store::plugin::{self, EventFilter};
 use watcher_store::testing::backends;
-use watcher_store::{SortDir, Store, Visibility};
+use watcher_store::{Reference, SortDir, Store, Visibility, goal};
 
-use crate::stage::{Stage, action, actor, admin, project, strategy_of};
+use crate::stage::{Stage, action, actor, admin, project, strategy_of, visible};
 
 impl Stage {
     async fn show(&self, id: PluginId, visibility: PluginVisibility) {
@@ -69,8 +69,30 @@ async fn a_plugin_for_everybody_is_used_by_those_who_accepted_it() {
         stage.registry.answer(&b, id, &project("b"), Accepted).await.unwrap();
         stage.show(id, PluginVisibility::Shared).await;
         assert!(!stage.sees(id, "b").await && !stage.runs(digest, "b").await, "to accept is not to be a member");
+        stage.show(id, PluginVisibility::Community).await;
+        assert!(!stage.runs(digest, "b").await, "who could not say no meanwhile is asked again");
         let own = stage.registry.answer(&actor("a"), id, &project("a"), Accepted).await;
         assert!(matches!(own, Err(RegistryError::NothingToAccept)));
+    }
+}
+
+#[tokio::test]
+async fn of_goals_of_one_name_the_one_counts_whose_strategy_was_accepted_last() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let mut goals = Vec::new();
+        for owner in ["a", "c"] {
+            let id = stage.upload(owner, &strategy_of("mine", "1.0.0", "g", owner)).await.unwrap().plugin.id;
+            stage.show(id, PluginVisibility::Community).await;
+            goals.push((id, stage.strategy("mine", owner).await.unwrap().goal_id));
+        }
+        for (id, goal) in [goals[1], goals[0]] {
+            stage.clock.advance(Duration::from_secs(1));
+            stage.registry.answer(&actor("b"), id, &project("b"), Accepted).await.unwrap();
+            let mut tx = store.read().await.unwrap();
+            let found = goal::find(&mut tx, &Reference::Name("g".to_owned()), false, &visible("b")).await.unwrap();
+            assert_eq!(found.unwrap().id, goal, "{}", store.name);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Signatures: asked for at upload, at acceptance and at every run.
 
+use watcher_domain::Clock as _;
 use watcher_domain::plugin::MemberStatus::{Accepted, Rejected};
 use watcher_domain::plugin::{PluginVisibility, VersionState};
 use watcher_domain::ports::{GuardError, RunGuard as _};
 use watcher_registry::{Changes, Deactivated, NamedKey, RegistryError, SigningGuard, SigningPolicy, Upload};
 use watcher_signature::{KeyState, SigningKey, Stage as When};
+use watcher_store::plugin;
 use watcher_store::testing::backends;
 
 use crate::stage::{Stage, actor, admin, project, strategy_of, upload};
@@ -156,6 +158,49 @@ async fn a_project_with_the_same_component_neither_sees_nor_replaces_the_signatu
         let mut tx = store.read().await.unwrap();
         let listed = watcher_registry::signatures(&mut tx, digest, Some(&project("a"))).await.unwrap();
         assert_eq!(listed, [key.sign(digest)], "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn what_many_projects_say_of_the_same_component_hides_no_signature() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let key = SigningKey::generate().unwrap();
+        let component = upload(&strategy_of("mine", "1.0.0", "g", ""));
+        let own = stage.send(&actor("a"), component.clone()).await.unwrap();
+        let (id, digest) = (own.plugin.id, own.version.version.digest);
+        let community = Changes { visibility: Some(PluginVisibility::Community), ..Changes::default() };
+        stage.registry.update(&actor("a"), id, &community).await.unwrap();
+        stage.registry.answer(&actor("b"), id, &project("b"), Accepted).await.unwrap();
+        let required = policy(&key, KeyState::Active, &[When::Execution]);
+        for who in [None, Some(&project("b"))] {
+            stage.registry.set_signing_policy(who, &required).await.unwrap();
+        }
+        let mut forged = serde_json::to_value(key.sign(digest)).unwrap();
+        forged["signature"] = format!("{}==", "A".repeat(86)).into();
+        let mut tx = store.begin().await.unwrap();
+        for number in 0..300 {
+            let other = project(&format!("other-{number}"));
+            assert!(
+                plugin::add_signature(
+                    &mut tx,
+                    digest,
+                    Some(&other),
+                    key.public().id().as_str(),
+                    &forged,
+                    stage.clock.now()
+                )
+                .await
+                .unwrap()
+            );
+        }
+        tx.commit().await.unwrap();
+        let genuine = serde_json::to_string(&[key.sign(digest)]).unwrap();
+        stage.registry.sign(&actor("a"), id, "1.0.0", &genuine).await.unwrap();
+        let guard = SigningGuard(watcher_store::Store::clone(&store));
+        for who in ["a", "b"] {
+            guard.may_run(Some(&project(who)), digest).await.unwrap();
+        }
     }
 }
 

@@ -39,6 +39,8 @@ async fn what_several_processes_count_adds_up_by_project_plugin_and_day() {
         let (known, unknown) = if first.usage.digest == mine { (first, second) } else { (second, first) };
         let name = known.plugin.as_ref().map(|(kind, name, version)| (*kind, name.as_str(), version.as_str()));
         assert_eq!(name, Some((PluginKind::Strategy, "mine", "1.0.0")));
+        let others = stage.registry.used(&project("b"), 1).await.unwrap();
+        assert_eq!((others.len(), others[0].plugin.as_ref()), (1, None), "it is not told of others' plugins");
         let usage = &known.usage;
         assert_eq!((usage.calls, usage.limited, usage.crashed, usage.dropped), (3, 1, 1, 0));
         assert_eq!((usage.fuel, usage.duration_us, usage.memory_bytes, usage.requests), (300, 21, 30, 6));

@@ -92,6 +92,12 @@ pub async fn remove_member(tx: &mut Tx, plugin: PluginId, project: &ProjectId) -
     Ok(execute!(tx, sql, plugin.0, &project.0)? == 1)
 }
 
+/// Takes those out that a plugin was not offered to: they accepted what was for everybody.
+pub async fn drop_not_offered(tx: &mut Tx, plugin: PluginId) -> Result<()> {
+    execute!(tx, "DELETE FROM plugin_members WHERE plugin_id = $1 AND NOT offered", plugin.0)?;
+    Ok(())
+}
+
 /// A project as a member of a plugin.
 pub async fn find_member(tx: &mut Tx, plugin: PluginId, project: &ProjectId) -> Result<Option<Member>> {
     let select = Select::new(COLUMNS, "plugin_members").filter("plugin_id = ?", plugin.0);

@@ -32,9 +32,11 @@ pub use blob::{
 pub use change::{bump, number};
 pub use event::{EventFilter, EventRow, NewEvent, events, insert_event};
 pub use grant::{grant_of, set_grant};
-pub use member::{Member, accept, find_member, members, memberships, offer, remove_member, repoint_goal, set_status};
+pub use member::{
+    Member, accept, drop_not_offered, find_member, members, memberships, offer, remove_member, repoint_goal, set_status,
+};
 pub use quota::{Usage, begin_upload, limits, lock_project, set_limits, uploads_since, usage};
-pub use running::{all_latest, effective, latest, may_use, runnable, runs_through};
+pub use running::{all_latest, effective, latest, may_use, runnable, runs_through, version_seen};
 pub use signature::{add_signature, set_signing_policy, signatures, signatures_by, signing_policy};
 pub use usage::{DayUsage, add_usage, forget_usage, usage_by_day};
 pub use user::{User, audits_at_work, audits_of_strategy, plans_handled_by, users};

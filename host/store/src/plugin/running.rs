@@ -67,6 +67,13 @@ pub async fn runnable(tx: &mut Tx, digest: Digest, visible: &Visibility) -> Resu
     nearest(usable(select, visible), visible).first::<VersionRow, _>(tx).await
 }
 
+/// The version with a digest in a plugin that somebody may use, be it deactivated or not; the nearest of several.
+pub async fn version_seen(tx: &mut Tx, digest: Digest, visible: &Visibility) -> Result<Option<PluginVersion>> {
+    let select = Select::new(VERSION_COLUMNS, VERSIONS).only("v.deleted = 0 AND p.deleted = 0");
+    let select = usable(select.filter("v.digest = ?", digest.0.as_slice()), visible);
+    nearest(select, visible).first::<VersionRow, _>(tx).await
+}
+
 /// Whether somebody runs a component through this plugin, be its version deactivated or not, and not through another one that has the same.
 /// Who may run neither any more did it through the only plugin that has it.
 pub async fn runs_through(tx: &mut Tx, plugin: PluginId, digest: Digest, visible: &Visibility) -> Result<bool> {

@@ -7,8 +7,10 @@ use crate::error::Result;
 use crate::store::Tx;
 use crate::value::{Place, json};
 
-/// Signatures over one component that are kept for one project, and read by one key, at most; they are added by hand.
+/// Signatures over one component that are kept for one project, at most; they are added by hand.
 const MOST_SIGNATURES: u32 = 256;
+/// Signatures over one component by one key that are read, at most: each is verified.
+const MOST_BY_KEY: u32 = 64;
 
 /// A project as the table has it: that of the administrator, which counts for all, has no name.
 fn owner(project: Option<&ProjectId>) -> &str {
@@ -50,14 +52,23 @@ pub async fn signatures(tx: &mut Tx, digest: Digest, project: Option<&ProjectId>
     read(&rows)
 }
 
-/// The signatures over a component by a key, whichever project they were given for, first added first.
-pub async fn signatures_by(tx: &mut Tx, digest: Digest, key: &str) -> Result<Vec<Value>> {
+/// The signatures over a component by a key, whichever project they were given for: first those of `project`, which runs it, of nobody, and of the owners of plugins
+/// with it that the project accepted. Anybody who has the same bytes can add what is no signature by the key, and must not hide one of theirs.
+pub async fn signatures_by(tx: &mut Tx, digest: Digest, key: &str, project: Option<&ProjectId>) -> Result<Vec<Value>> {
     let sql = format!(
-        "SELECT id, signature FROM plugin_signatures WHERE digest = $1 AND key_id = $2 ORDER BY id LIMIT {MOST_SIGNATURES}"
+        "SELECT id, signature FROM plugin_signatures WHERE digest = $1 AND key_id = $2 \
+         ORDER BY CASE WHEN project_id IN ('', $3) OR project_id IN (\
+          SELECT p.project_id FROM plugins p JOIN plugin_versions v ON v.plugin_id = p.uuid AND v.digest = $1 \
+          JOIN plugin_members m ON m.plugin_id = p.uuid AND m.project_id = $3 AND m.status = 'accepted' WHERE p.deleted = 0) \
+         THEN 0 ELSE 1 END, id LIMIT {MOST_BY_KEY}"
     );
-    let sql = sqlx::AssertSqlSafe(sql);
-    let rows: Vec<(i64, String)> =
-        on_backend!(tx, |conn| sqlx::query_as(sql).bind(digest.0.as_slice()).bind(key).fetch_all(conn).await?);
+    let (sql, project) = (sqlx::AssertSqlSafe(sql), owner(project));
+    let rows: Vec<(i64, String)> = on_backend!(tx, |conn| sqlx::query_as(sql)
+        .bind(digest.0.as_slice())
+        .bind(key)
+        .bind(project)
+        .fetch_all(conn)
+        .await?);
     read(&rows)
 }
 

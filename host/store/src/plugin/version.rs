@@ -9,11 +9,13 @@ use watcher_domain::{Digest, PluginId, PluginKind, ProjectId, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::page::SortDir;
+use crate::reference::Visibility;
 use crate::select::Select;
 use crate::store::Tx;
 use crate::value::{Place, StampsRow, json};
 
 use super::blob::{self, Blob, Content};
+use super::running::version_seen;
 
 /// How hard components are compressed: they are written once.
 const COMPRESSION: i32 = 9;
@@ -297,14 +299,19 @@ pub async fn delete_version(tx: &mut Tx, plugin: PluginId, digest: Digest, now: 
     Ok(true)
 }
 
-/// What the versions with these digests say about themselves; built-in ones, which others describe, are left out.
-pub async fn descriptions(tx: &mut Tx, digests: &[Digest]) -> Result<HashMap<Digest, Description>> {
+/// What the versions with these digests say about themselves, in plugins that somebody may use; built-in ones, which others describe, are left out.
+pub async fn descriptions(
+    tx: &mut Tx,
+    digests: &[Digest],
+    visible: &Visibility,
+) -> Result<HashMap<Digest, Description>> {
     let mut found = HashMap::new();
     for digest in digests {
         if found.contains_key(digest) {
             continue;
         }
-        if let Some(version) = version(tx, *digest).await?.filter(|version| version.project_id.is_some()) {
+        let version = version_seen(tx, *digest, visible).await?;
+        if let Some(version) = version.filter(|version| version.project_id.is_some()) {
             found.insert(*digest, version.description);
         }
     }

@@ -91,7 +91,7 @@ async fn page(
     };
     let page = Page { limit: listing.limit, marker, sort, dir: listing.dir, show_deleted: context.show_deleted };
     let rows = action::list(&mut tx, &filter, &page, &context.visibility()).await?;
-    let descriptions = Descriptions::of(&mut tx, rows.iter().map(|row| &row.value)).await?;
+    let descriptions = Descriptions::of(&mut tx, &context.visibility(), rows.iter().map(|row| &row.value)).await?;
     let next = listing.next(&context.base, path, rows.len(), rows.last().map(|row| row.id));
     let mut actions: Vec<_> = rows
         .iter()

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::routing::get;
 use watcher_domain::plugin::Description;
 use watcher_domain::{Action, Digest};
-use watcher_store::{Tx, action_description, plugin};
+use watcher_store::{Tx, Visibility, action_description, plugin};
 
 use crate::context::Context;
 use crate::error::ApiError;
@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 
 /// The full record of one action.
 async fn full_record(tx: &mut Tx, context: &Context, action: &Action) -> Result<ActionView, ApiError> {
-    let descriptions = Descriptions::of(tx, std::iter::once(action)).await?;
+    let descriptions = Descriptions::of(tx, &context.visibility(), std::iter::once(action)).await?;
     let description = descriptions.get(action);
     Ok(ActionView::new(action, description, &context.base, context.version, Detail::Full))
 }
@@ -46,10 +46,10 @@ struct Descriptions {
 }
 
 impl Descriptions {
-    async fn of(tx: &mut Tx, actions: impl Iterator<Item = &Action>) -> Result<Self, ApiError> {
+    async fn of(tx: &mut Tx, visible: &Visibility, actions: impl Iterator<Item = &Action>) -> Result<Self, ApiError> {
         let digests: HashSet<Digest> = actions.map(|action| action.digest).collect();
         let digests: Vec<Digest> = digests.into_iter().collect();
-        let brought = plugin::descriptions(tx, &digests).await?;
+        let brought = plugin::descriptions(tx, &digests, visible).await?;
         Ok(Self { built_in: action_description::list(tx).await?, brought })
     }
 

@@ -65,8 +65,8 @@ pub(crate) async fn create(
     fields.mandatory("name")?;
     let name = fields.text("name")?;
     let description = fields.text("description")?;
-    Invalid::refuse_steering("name", name.unwrap_or_default())?;
-    Invalid::refuse_steering_in_lines("description", description.unwrap_or_default())?;
+    Invalid::refuse_unfit_line("name", name.unwrap_or_default())?;
+    Invalid::refuse_unfit_lines("description", description.unwrap_or_default())?;
     fields.mandatory("goal")?;
     let goal = fields.text("goal")?;
     let strategy = fields.text("strategy")?.filter(|strategy| !strategy.is_empty());

@@ -17,6 +17,7 @@ use crate::patched::Patched;
 use crate::policy::Rule;
 use crate::text;
 use crate::time;
+use crate::v1::active;
 use crate::v1::audit_templates::update::as_reference;
 use crate::v1::audits::view::AuditView;
 use crate::v1::names::Names;
@@ -59,6 +60,9 @@ pub(crate) async fn update(
     let patched = Patched(patch::apply(document.clone(), &operations)?);
     let state = read_state(before.state, &patched, &operations)?;
     let after = read(&mut tx, &context, &before, &document, &patched).await?;
+    if !before.state.is_active(before.audit_type) && state.is_active(after.audit_type) {
+        active::one_more_audit(&mut tx, &context, before.project_id.as_ref()).await?;
+    }
     write(&mut tx, &context, &before, &after, state).await?;
     let stored = find::audit_by_uuid(&mut tx, &context, Some(before.id.0), &ident).await?;
     let names = find::names(&mut tx, &context, [stored.goal_id], stored.strategy_id).await?;
@@ -160,7 +164,7 @@ async fn read(
         auto_trigger: patched.boolean("auto_trigger")?,
         force: patched.boolean("force")?,
         next_run_time: read_next_run_time(before, document, patched)?,
-        hostname: patched.text("hostname")?,
+        hostname: patched.line("hostname", before.hostname.as_deref())?,
         start_time: patched.time("start_time")?,
         end_time: patched.time("end_time")?,
         ..before.clone()
