@@ -409,8 +409,7 @@ async fn stopped(Cast { alice, bob, .. }: &Cast, uploaded: &Uploaded) -> anyhow:
     ensure!(waits(1, "SUCCEEDED").await?, "what ran comes to its end: {actions:?}");
     let events = alice.get(&format!("{action}/events")).await?;
     let event = events["events"].as_array().and_then(|events| events.iter().find(|row| row["event"] == "stopped"));
-    let counts = event.map(|event| (&event["detail"]["audits"], &event["detail"]["action_plans"]));
-    ensure!(counts == Some((&json!(0), &json!(1))), "{events}");
+    ensure!(event.is_none(), "what others ran is told: {events}");
     alice.ok("POST", &format!("{action}/versions/1.0.0/reactivate"), &Value::Null).await.map(drop)
 }
 

@@ -4,6 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
 use jsonschema::{JsonType, ValidationError};
 use serde_json::{Map, Value};
+use watcher_domain::schema::{TOO_MUCH_TO_SAY, Unfit, misfit};
 
 use crate::text::{indexed, plain, pretty, quoted, repr, shown};
 
@@ -90,9 +91,10 @@ pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     watcher_domain::schema::within_bounds(schema, value).map_err(|error| error.to_string())?;
     let validator =
         watcher_domain::schema::validator(schema).map_err(|error| format!("the schema cannot be read: {error}"))?;
-    match validator.iter_errors(value).next() {
+    match misfit(schema, &validator, value) {
         None => Ok(()),
-        Some(error) => Err(describe(schema, &error)),
+        Some(Unfit::TooMuch) => Err(TOO_MUCH_TO_SAY.to_owned()),
+        Some(Unfit::Error(error)) => Err(describe(schema, &error)),
     }
 }
 

@@ -8,6 +8,8 @@ use crate::text;
 
 /// Name of the body in messages.
 pub(crate) const ARGUMENT: &str = "patch";
+/// Most names in a path.
+const LONGEST_PATH: usize = 32;
 /// Operations that one request may have.
 const MOST_OPERATIONS: usize = 1000;
 
@@ -97,6 +99,16 @@ fn operation(body: &Value, item: &Value, limits: &Limits) -> Result<Operation, I
     let path = item["path"].as_str().ok_or_else(|| Invalid::input("path", &item["path"], "Value should be string"))?;
     if !is_path(path) {
         return Err(Invalid::input("path", &item["path"], "Value should match the pattern ^(/[\\w-]+)+$"));
+    }
+    // Values nest as deeply as JSON is read, and paths add to that: what is too deep for the stack cannot be made bit by bit either.
+    let names = path.matches('/').count();
+    if names > LONGEST_PATH {
+        let shown = Value::String(path.chars().take(200).collect());
+        return Err(Invalid::input(
+            "path",
+            &shown,
+            format!("It has {names} names; at most {LONGEST_PATH} are followed"),
+        ));
     }
     fields.mandatory("op")?;
     let op = match item["op"].as_str() {
@@ -250,6 +262,17 @@ mod tests {
         let operations = parse(patch, &FREE).map_err(|error| error.to_string())?;
         let document = document.as_object().cloned().unwrap_or_default();
         apply(document, &operations).map(Value::Object).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_is_nested_deeper_than_the_stack_is_by_many_operations() {
+        let deep = |levels: usize| (0..levels).fold(json!({}), |inner, _| json!({"a": inner}));
+        let path = |names: usize| format!("/parameters{}", "/a".repeat(names - 1));
+        let operation = |names: usize| json!([{"op": "add", "path": path(names), "value": deep(100)}]);
+        let told = patched(&operation(33)).unwrap_err();
+        assert!(told.ends_with("It has 33 names; at most 32 are followed"), "{told}");
+        let told = patched(&operation(32)).unwrap_err();
+        assert!(told.contains("member 'a' not found"), "{told}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::cloud::{GrantedVersion, Permission};
@@ -13,6 +14,7 @@ use watcher_domain::plugin::{ActionSpecifics, Specifics};
 use watcher_domain::ports::{ActionCall, ActionOutcome, RunError};
 use watcher_domain::schema::Schema;
 use watcher_domain::{Account, Action, ActionEvent, ActionState, InvalidTransition, Limits, PluginId};
+use watcher_fair::aside;
 use watcher_store::{action, plugin};
 
 use crate::Applier;
@@ -44,6 +46,43 @@ struct Prepared {
     term: i64,
 }
 
+/// What handles actions of one type in a plan that runs.
+pub(crate) struct Handler {
+    plugin: PluginId,
+    /// Read once for all actions, or why they cannot be.
+    schemas: OnceCell<Arc<Result<Schemas, String>>>,
+}
+
+impl Handler {
+    /// The component as a version of this plugin.
+    pub(crate) fn new(plugin: PluginId) -> Self {
+        Self { plugin, schemas: OnceCell::new() }
+    }
+}
+
+/// What a handler's parameters and configuration are held against.
+struct Schemas {
+    parameters: Schema,
+    /// With defaults.
+    configuration: Map<String, Value>,
+}
+
+impl Schemas {
+    fn read(
+        parameters: &Value,
+        configuration: &Value,
+        given: Map<String, Value>,
+        action_type: &str,
+    ) -> Result<Self, String> {
+        let parameters = Schema::new(parameters).map_err(|error| error.to_string())?;
+        let configuration = Schema::new(configuration)
+            .map_err(|error| error.to_string())?
+            .complete(given)
+            .map_err(|misfit| format!("configuration of {action_type}: {misfit}"))?;
+        Ok(Self { parameters, configuration })
+    }
+}
+
 /// How an execution ended.
 enum Executed {
     Done,
@@ -62,12 +101,12 @@ async fn wait(time: Duration, stop: Option<&CancellationToken>) -> bool {
 }
 
 impl Applier {
-    /// Takes one action to its end and returns the state it ended in. `handler` is the plugin whose component handles it; `stop` asks it not to begin, or to abort.
+    /// Takes one action to its end and returns the state it ended in. `handler` handles it; `stop` asks it not to begin, or to abort.
     #[tracing::instrument(name = "action.run", skip_all, fields(action.id = %action.id, action.type = action.action_type))]
     pub(crate) async fn run_action(
         &self,
         action: &Action,
-        handler: Option<PluginId>,
+        handler: Option<&Handler>,
         claimed: &Claimed,
         stop: &CancellationToken,
     ) -> Result<ActionState, Interrupted> {
@@ -111,17 +150,17 @@ impl Applier {
     async fn prepare(
         &self,
         action: &Action,
-        handler: Option<PluginId>,
+        handler: Option<&Handler>,
         claimed: &Claimed,
     ) -> Result<Result<Prepared, String>, Interrupted> {
         let project = claimed.plan.project_id.as_ref();
         let mut tx = self.store.read().await?;
         // Several plugins can have one component, and each was let do something of its own. One that was deactivated since the plan began goes on.
         let version = match handler {
-            Some(plugin) => plugin::version_of(&mut tx, plugin, action.digest).await?,
+            Some(handler) => plugin::version_of(&mut tx, handler.plugin, action.digest).await?,
             None => None,
         };
-        let Some(version) = version else {
+        let (Some(handler), Some(version)) = (handler, version) else {
             return Ok(Err(format!("the handler {} of {} is not installed", action.digest, action.action_type)));
         };
         let granted = match (&version.project_id, project) {
@@ -145,18 +184,17 @@ impl Applier {
         };
         let given = version.configured_as().and_then(|name| self.options.configuration.get(name));
         let given = given.cloned().unwrap_or_default();
-        let completed = Schema::new(parameters_schema)
-            .map_err(|error| error.to_string())
-            .and_then(|schema| {
-                schema.complete_loosely(action.input_parameters.clone()).map_err(|misfit| misfit.to_string())
-            })
-            .and_then(|parameters| {
-                let configuration = Schema::new(&version.description.configuration_schema)
-                    .map_err(|error| error.to_string())?
-                    .complete(given)
-                    .map_err(|misfit| format!("configuration of {}: {misfit}", action.action_type))?;
-                Ok((parameters, configuration))
-            });
+        let schemas = (parameters_schema.clone(), version.description.configuration_schema.clone(), given);
+        let action_type = action.action_type.clone();
+        let read = || aside(move || Arc::new(Schemas::read(&schemas.0, &schemas.1, schemas.2, &action_type)));
+        let schemas = Arc::clone(handler.schemas.get_or_init(read).await);
+        let given = action.input_parameters.clone();
+        let completed = aside(move || {
+            let Schemas { parameters, configuration } = schemas.as_ref().as_ref().map_err(Clone::clone)?;
+            let parameters = parameters.complete_loosely(given).map_err(|misfit| misfit.to_string())?;
+            Ok((parameters, configuration.clone()))
+        })
+        .await;
         Ok(completed.map(|(parameters, configuration)| Prepared {
             action: action.clone(),
             parameters,
@@ -234,12 +272,12 @@ impl Applier {
     async fn execute(&self, prepared: &Prepared, stop: &CancellationToken) -> Result<Executed, Interrupted> {
         let execute = self.call(prepared, ActionPhase::Execute, Some(stop));
         // Polled beside the execution from its first step on: an execution that holds the one write connection of SQLite must go on.
-        let abort = async {
+        let mut abort = Box::pin(async {
             stop.cancelled().await;
             self.end(&prepared.action, ActionState::Ongoing, ActionEvent::Abort, None).await?;
             self.call(prepared, ActionPhase::Abort, None).await
-        };
-        tokio::pin!(execute, abort);
+        });
+        tokio::pin!(execute);
         let executed = tokio::select! {
             executed = &mut execute => {
                 let executed = executed?;
@@ -254,6 +292,8 @@ impl Applier {
                 Ok(ActionOutcome::NotAborted | ActionOutcome::Skip(_)) | Err(_) => execute.await?,
             },
         };
+        // Whoever is not polled any more must not hold what others wait for: the one write connection of SQLite, for one.
+        drop(abort);
         if let Err(reason) = executed {
             return Ok(Executed::Failed { phase: "execute", reason });
         }

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use watcher_bus::Event;
 use watcher_domain::{
     Action, ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, ActionState, Digest, InvalidTransition, Panic,
-    PluginId, ProjectId, Timestamp,
+    ProjectId, Timestamp,
 };
 use watcher_fair::chore;
 use watcher_store::{Lease, Tx, Visibility, action, action_plan, journal, plugin, strategy};
 
 use crate::Applier;
-use crate::action::Interrupted;
+use crate::action::{Handler, Interrupted};
 use crate::graph::{ExecutionRule, Graph, InvalidGraph};
 
 /// Why a plan could not be carried out as a whole; what a single action did wrong is in its own row.
@@ -60,7 +60,7 @@ pub(crate) struct Claimed {
 }
 
 /// The plugins that the handlers of a plan are run through, by their digests.
-pub(crate) type Handlers = HashMap<Digest, PluginId>;
+pub(crate) type Handlers = HashMap<Digest, Handler>;
 
 /// How the actions of a plan ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ async fn find_handlers(tx: &mut Tx, plan: &ActionPlan, actions: &[Action]) -> Re
         let Some(nearest) = plugin::runnable(tx, digest, &visible).await? else {
             return Err(PlanError::Refused { action_type: action.action_type.clone() });
         };
-        handlers.insert(digest, nearest.plugin_id);
+        handlers.insert(digest, Handler::new(nearest.plugin_id));
     }
     Ok(handlers)
 }
@@ -263,7 +263,7 @@ impl Applier {
             while running.len() < self.options.max_workers.max(1) {
                 let Some(next) = graph.start() else { break };
                 let (action, stop) = (&actions[next], if halt.is_cancelled() { &halt } else { stop });
-                let handler = handlers.get(&action.digest).copied();
+                let handler = handlers.get(&action.digest);
                 running.push(async move { (next, self.run_action(action, handler, claimed, stop).await) });
             }
             let Some((ended, state)) = running.next().await else { break };

@@ -126,7 +126,7 @@ limits! {
         /// Handles that the instance holds.
         resources = 1000,
         /// Bytes of the result as the host keeps it: its texts, and 72 for each value in parameters of actions.
-        output_bytes = 256 << 20,
+        output_bytes = 128 << 20,
         /// Actions in a solution.
         actions = 200_000,
         /// Bytes written to the log.
@@ -148,6 +148,7 @@ impl Limits {
             fuel: 10_000_000_000,
             deadline_ms: 3_600_000,
             host_calls: 20_000,
+            output_bytes: 1 << 20,
             journal_bytes: 16 << 20,
             ..Self::default()
         }

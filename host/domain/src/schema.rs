@@ -8,7 +8,7 @@ mod pattern;
 
 use std::fmt;
 
-use jsonschema::{PatternOptions, ValidationOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
 use crate::text::middle_cut;
@@ -91,9 +91,10 @@ impl Schema {
     pub fn check(&self, value: &Value) -> Result<(), Misfit> {
         within_bounds(&self.document, value)
             .map_err(|error| Misfit::Value { path: String::new(), reason: error.to_string() })?;
-        match self.validator.iter_errors(value).next() {
+        match misfit(&self.document, &self.validator, value) {
             None => Ok(()),
-            Some(error) => {
+            Some(Unfit::TooMuch) => Err(Misfit::Value { path: String::new(), reason: TOO_MUCH_TO_SAY.to_owned() }),
+            Some(Unfit::Error(error)) => {
                 // Both repeat what is in the value.
                 let path = middle_cut(error.instance_path().to_string(), REASON_BYTES);
                 Err(Misfit::Value { path, reason: middle_cut(error.to_string(), REASON_BYTES) })
@@ -119,6 +120,31 @@ impl Schema {
         self.check(&Value::Object(given.clone()))?;
         Ok(given)
     }
+}
+
+/// Why a value does not fit a schema.
+#[derive(Debug)]
+pub enum Unfit<'a> {
+    /// The first thing that is wrong with it.
+    Error(ValidationError<'a>),
+    /// So much may be wrong with it that nothing is told.
+    TooMuch,
+}
+
+/// What is told of a value that does not fit and has too many parts for its schema to say where.
+pub const TOO_MUCH_TO_SAY: &str =
+    "it does not fit the schema, and has too many parts to say where by which of the schemas in anyOf or oneOf";
+
+/// The first thing that is wrong with a value, checked by a schema whose bounds are kept and by the validator that was made of it; none if it fits.
+pub fn misfit<'a>(document: &Value, validator: &'a Validator, value: &'a Value) -> Option<Unfit<'a>> {
+    // Errors have texts, and their validator may collect them: there are none to collect if the value fits.
+    if validator.is_valid(value) {
+        return None;
+    }
+    if bounds::is_costly_to_explain(document, value) {
+        return Some(Unfit::TooMuch);
+    }
+    validator.validate(value).err().map(Unfit::Error)
 }
 
 /// Compiles a schema of draft 4 whose bounds are kept. Patterns take time in proportion to the text that they look at.
@@ -170,10 +196,13 @@ pub fn examine(document: &Value) -> Vec<Flaw> {
     }
     for (path, default) in defaults {
         let Some(validator) = validators.get(&format!("#{path}")) else { continue };
-        if let Some(error) = validator.iter_errors(&default).next() {
-            let reason = format!("the default does not fit: {}", shorten(&error.to_string()));
-            flaws.push(Flaw { kind: FlawKind::Default, path: format!("{path}/default"), reason });
-        }
+        let reason = match misfit(document, validator, &default) {
+            None => continue,
+            Some(Unfit::TooMuch) => TOO_MUCH_TO_SAY.to_owned(),
+            Some(Unfit::Error(error)) => error.to_string(),
+        };
+        let reason = format!("the default does not fit: {}", shorten(&reason));
+        flaws.push(Flaw { kind: FlawKind::Default, path: format!("{path}/default"), reason });
     }
     flaws
 }
@@ -297,5 +326,23 @@ mod tests {
     fn a_value_that_does_not_fit_is_named_by_its_path() {
         let error = complete(&json!({"period": 0})).unwrap_err().to_string();
         assert!(error.starts_with("at /period: "), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_is_told_without_collecting_all_of_it() {
+        let ones = Value::from(vec![1; 60_000]);
+        let value = json!({"x": {"k".repeat(800_000): ones}});
+        let schema = json!({"properties": {"x": {"additionalProperties": {"items": {"minimum": 10}}}}});
+        let Err(Misfit::Value { path, reason }) = Schema::new(&schema).unwrap().check(&value) else {
+            panic!("it fits")
+        };
+        assert!(path.len() < 2 * REASON_BYTES && reason == "1 is less than the minimum of 10", "{reason}");
+        let branches: Vec<Value> = (0..20).map(|least| json!({"items": {"minimum": 10 + least}})).collect();
+        let schema = json!({"properties": {"x": {"additionalProperties": {"anyOf": branches}}}});
+        let Err(Misfit::Value { reason, .. }) = Schema::new(&schema).unwrap().check(&value) else { panic!("it fits") };
+        assert_eq!(reason, TOO_MUCH_TO_SAY);
+        let small = json!({"x": {"k": [1, 2, 3]}});
+        let Err(Misfit::Value { path, .. }) = Schema::new(&schema).unwrap().check(&small) else { panic!("it fits") };
+        assert_eq!(path, "/x/k");
     }
 }

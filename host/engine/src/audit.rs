@@ -21,7 +21,7 @@ use watcher_domain::{
     Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, Shares, SnapshotId,
     SolutionAction, Stamps, Strategy, Timestamp,
 };
-use watcher_fair::chore;
+use watcher_fair::{aside, chore};
 use watcher_store::{
     Lease, Reference, Visibility, action, action_plan, audit, efficacy_indicator, goal, plugin, recording, snapshot,
     strategy,
@@ -55,13 +55,15 @@ pub struct Stored {
     pub per_hour: u64,
 }
 
-/// How often a ONESHOT audit is begun again after the process that ran it went away: it may be the audit that ends them.
-const MOST_TERMS: i64 = 5;
+/// How often an audit is begun again after the process that ran it went away: it may be the audit that ends them.
+const MOST_LOST: u64 = 5;
 
 /// An audit that this engine may work on, under a term of its lease.
 struct Claimed {
     audit: Audit,
     term: i64,
+    /// How often it was begun since a run came to an end, and the process that ran it went away.
+    lost: u64,
 }
 
 /// What the audit looks at.
@@ -143,8 +145,8 @@ impl Engine {
 
     async fn recommend(&self, claimed: &Claimed) -> Result<Recommended, AuditError> {
         let audit = &claimed.audit;
-        if audit.audit_type == AuditType::Oneshot && claimed.term > MOST_TERMS {
-            return Err(AuditError::NeverEnds(claimed.term - 1));
+        if claimed.lost >= MOST_LOST {
+            return Err(AuditError::NeverEnds(claimed.lost));
         }
         let mut tries = 1;
         loop {
@@ -182,12 +184,13 @@ impl Engine {
             self.leave_out(&found).await?;
             return Ok(None);
         }
+        let lost = audit::lost_runs(&mut tx, id).await?;
         tx.commit().await?;
         if found.state != AuditState::Ongoing {
             self.audit_event(id, Some(found.state), AuditState::Ongoing);
         }
         let audit = Audit { state: AuditState::Ongoing, hostname: Some(lease.hostname), ..found.value };
-        Ok(Some(Claimed { audit, term }))
+        Ok(Some(Claimed { audit, term, lost }))
     }
 
     /// Does not run an audit because an action plan is being applied: a ONESHOT one is cancelled, an EVENT one waits for its next trigger, a
@@ -258,8 +261,12 @@ impl Engine {
         let limits = self.limits_of(audit).await?;
         let scoring =
             if strategy.asks_scoring_engines() { Some(self.find_scoring_engines(audit, &limits).await?) } else { None };
+        let (parameters, strategy) = {
+            let given = audit.parameters.clone();
+            aside(move || (complete_parameters(&strategy, given), strategy)).await
+        };
         let input = DecisionInput {
-            parameters: complete_parameters(&strategy, audit.parameters.clone())?,
+            parameters: parameters?,
             strategy,
             model: Arc::clone(&observed.model),
             datasource: Arc::clone(&self.datasource),
@@ -346,9 +353,13 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        let engines = allowed.into_iter().filter_map(|version| self.resolve(version).scoring_engine().transpose());
+        let resolved: Vec<Resolved> = allowed.into_iter().map(|version| self.resolve(version)).collect();
+        let engines = aside(move || {
+            let engines = resolved.iter().filter_map(|engine| engine.scoring_engine().transpose());
+            engines.collect::<Result<Vec<_>, _>>()
+        });
         Ok(Scoring {
-            engines: engines.collect::<Result<_, _>>()?,
+            engines: engines.await?.into(),
             runner: Arc::clone(&self.scoring),
             limits: limits.scoring,
             account: limits.account(audit.project_id.clone()),
@@ -412,6 +423,7 @@ impl Engine {
         // The database is everybody's: it is not kept busy by many plans that each take seconds.
         let _place = if actions.len() < action::LARGE_PLAN { None } else { self.large_plans.acquire().await.ok() };
         let snapshot_id = self.snapshot(observed.snapshot_id, snapshot_digest, &snapshot_bytes).await?;
+        let new_bytes = if snapshot_id == observed.snapshot_id { snapshot_bytes.len() as u64 } else { 0 };
         let recorded = Recording {
             strategy_digest: planned.input.strategy.digest,
             planner_digest: Some(planned.planner.digest),
@@ -423,7 +435,7 @@ impl Engine {
             time: planned.input.time,
             seen: planned.recorder.take(),
         };
-        let recorded = recording::Packed::new(recorded).await?;
+        let recorded = recording::Packed::new(recorded, new_bytes).await?;
         let Shares { stored_bytes_per_hour: per_hour, active_plans: most, .. } = planned.input.account.shares;
         let stored = Stored { bytes: recorded.bytes().saturating_add(bytes), per_hour };
         let mut tx = self.store.begin().await?;
@@ -583,12 +595,7 @@ fn bytes_of(action: &Action) -> u64 {
     (ROW + PARENT * action.parents.len() + weight_of(&action.input_parameters)) as u64
 }
 
-/// Does what takes long with a large cluster or plan, away from the threads that serve others.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    ended(chore(work).await)
-}
-
-/// What such work gave. Its panic goes on here.
+/// What work gave that was done aside. Its panic goes on here.
 fn ended<T>(work: Result<T, JoinError>) -> T {
     work.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
 }

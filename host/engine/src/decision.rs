@@ -11,6 +11,7 @@ use watcher_domain::ports::{
 };
 use watcher_domain::schema::Schema;
 use watcher_domain::{Account, Digest, Limits, PlannedAction, Solution, SolutionAction, Timestamp};
+use watcher_fair::aside;
 
 use crate::error::AuditError;
 use crate::recorder::MemoryRecorder;
@@ -39,6 +40,12 @@ impl Resolved {
             .map_err(|source| AuditError::Schema { plugin: plugin(), source })?
             .complete(self.configuration.clone())
             .map_err(|misfit| AuditError::Configuration { plugin: plugin(), misfit })
+    }
+
+    /// The same, worked out away from the threads that serve others: how long that takes is decided by whoever wrote the schema.
+    async fn configured(&self) -> Result<Map<String, Value>, AuditError> {
+        let this = self.clone();
+        aside(move || this.complete_configuration()).await
     }
 
     /// What only a strategy says.
@@ -124,7 +131,7 @@ pub async fn decide(
     let run = StrategyRun {
         digest: input.strategy.digest,
         parameters: input.parameters.clone(),
-        configuration: input.strategy.complete_configuration()?,
+        configuration: input.strategy.configured().await?,
         model: Arc::clone(&input.model),
         datasource: Arc::clone(&input.datasource),
         scoring: input.scoring.clone(),
@@ -136,10 +143,10 @@ pub async fn decide(
     };
     let outcome =
         runner.run_strategy(run).await.map_err(|source| AuditError::Decide { strategy: strategy.clone(), source })?;
-    let goal = &input.strategy.strategy()?.goal;
-    let indicators = check_efficacy(&strategy, &goal.efficacy_specification, &outcome.solution)?;
-    let actions = Arc::new(outcome.solution.actions);
-    Ok(Decision { actions, indicators, global_efficacy: outcome.global_efficacy })
+    let specification = input.strategy.strategy()?.goal.efficacy_specification.clone();
+    let (solution, global_efficacy) = (outcome.solution, outcome.global_efficacy);
+    let (indicators, solution) = aside(move || (check_efficacy(&strategy, &specification, &solution), solution)).await;
+    Ok(Decision { actions: Arc::new(solution.actions), indicators: indicators?, global_efficacy })
 }
 
 fn check_efficacy(
@@ -194,7 +201,7 @@ pub async fn plan(
     let run = PlannerRun {
         digest: planner.digest,
         actions: Arc::clone(actions),
-        configuration: planner.complete_configuration()?,
+        configuration: planner.configured().await?,
         model: Arc::clone(&input.model),
         time: input.time,
         seed: input.seed,

@@ -128,7 +128,7 @@ pub enum AuditError {
     Store(#[from] watcher_store::Error),
     /// Its runs never came to an end.
     #[error("the audit was begun {0} times and never ended: each time the process that ran it went away")]
-    NeverEnds(i64),
+    NeverEnds(u64),
     /// The service has a bug.
     #[error("the decision engine crashed while it ran the audit, and its log says why")]
     Crashed(#[source] Panic),

@@ -34,6 +34,11 @@ pub fn chore<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Jo
     }
 }
 
+/// Does work on such a thread, and waits for what it gives. Its panic goes on here.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    chore(work).await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

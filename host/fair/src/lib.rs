@@ -8,7 +8,7 @@
 //! | who may ask a cloud, or fail, how often | [`Rates`] |
 //! | who may have more, of what is only known afterwards | [`Debts`] |
 //!
-//! Beside them, [`chore`] is for work that should hold up nobody.
+//! Beside them, [`chore`] and [`aside`] are for work that should hold up nobody.
 //!
 //! None of them knows what the work is. Work of nobody counts as that of one more project.
 
@@ -22,7 +22,7 @@ mod turns;
 
 use watcher_domain::ProjectId;
 
-pub use chores::chore;
+pub use chores::{aside, chore};
 pub use debts::Debts;
 pub use permits::{FairPermits, Permit};
 pub use places::{Place, Places};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -73,6 +73,9 @@ pub(crate) struct ServiceToken {
     project_id: Option<String>,
 }
 
+/// How long no answer asks for another login after one did.
+const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(30);
+
 #[derive(Debug, Default)]
 struct LoginState {
     token: Option<Arc<ServiceToken>>,
@@ -88,6 +91,8 @@ pub struct Session {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     state: Mutex<LoginState>,
+    /// When an answer last asked for another login.
+    login_asked_at: std::sync::Mutex<Option<DateTime<Utc>>>,
     /// Logins tried so far.
     logins: AtomicU64,
 }
@@ -132,6 +137,7 @@ impl Session {
             clock,
             ids,
             state: Mutex::default(),
+            login_asked_at: std::sync::Mutex::default(),
             logins: AtomicU64::new(0),
         })
     }
@@ -184,11 +190,22 @@ impl Session {
     async fn exchange(&self, request: &CloudRequest, file: Option<File>, max_bytes: usize) -> Result<Answer, Error> {
         let mut token = self.token(None).await?;
         let mut answer = self.send_with(&token, request, file.clone(), max_bytes).await?;
-        if answer.status == 401 {
+        if answer.status == 401 && self.may_ask_for_login() {
             token = self.token(Some(token.login)).await?;
             answer = self.send_with(&token, request, file, max_bytes).await?;
         }
         Ok(answer)
+    }
+
+    /// Whether an answer may ask for another login. Services answer 401 to other things than a bad token, too, and everybody waits for a login.
+    fn may_ask_for_login(&self) -> bool {
+        let now = self.clock.now();
+        let mut asked = self.login_asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.is_some_and(|at| now - at < ASK_AGAIN_AFTER) {
+            return false;
+        }
+        *asked = Some(now);
+        true
     }
 
     async fn send_with(

@@ -70,14 +70,19 @@ impl Registry {
             PluginKind::Action => work.action_plans().await?,
         }
         let (stopped, own) = (work.stopped, work.own);
+        if stopped == Stopped::default() {
+            return Ok(stopped);
+        }
         // How much others ran is theirs, and whether they did.
-        let detail = json!({
-            "version": number,
-            "reason": reason,
-            "audits": own.audits,
-            "action_plans": own.action_plans,
-        });
-        actor.note(&mut tx, id, "stopped", Some(digest), detail, now).await?;
+        if own.audits + own.action_plans > 0 {
+            let detail = json!({
+                "version": number,
+                "reason": reason,
+                "audits": own.audits,
+                "action_plans": own.action_plans,
+            });
+            actor.note(&mut tx, id, "stopped", Some(digest), detail, now).await?;
+        }
         tx.commit().await?;
         tracing::info!(
             plugin.id = %id,

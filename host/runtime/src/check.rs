@@ -124,6 +124,7 @@ pub async fn run(
             | LoadError::Source(_)
             | LoadError::Compiler
             | LoadError::Elsewhere(_)
+            | LoadError::NoRoom
             | LoadError::Busy),
         ) => {
             refuse(&mut report, ProblemCode::Compile, reason(&error), "");

@@ -65,6 +65,8 @@ pub(crate) enum LoadError {
     Compiler,
     #[error("it cannot be compiled now")]
     Elsewhere(#[source] CheckError),
+    #[error("its code cannot be kept: the folder for compiled components is full, or cannot be written to")]
+    NoRoom,
     #[error("it was not compiled within {} min, for others were", PATIENCE.as_secs() / 60)]
     Busy,
 }
@@ -262,7 +264,8 @@ impl Components {
             if !report.accepted() {
                 return Err(LoadError::Invalid(report.problems.into_iter().map(|problem| problem.message).collect()));
             }
-            // Its code found no room on the disk.
+            // Its code found no room on the disk. Who wrote it decides what compiling it costs, so it is not compiled here either.
+            return Err(LoadError::NoRoom);
         }
         let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| LoadError::Compiler)?;
         let workshop = Arc::clone(&self.workshop);

@@ -108,7 +108,7 @@ impl Handler {
         }
     }
 
-    /// The same for what is no request, which comes no more often than the project may look outside. A turn that comes after the deadline is not waited for:
+    /// The same, no more often than the project may have something written down, be it refused afterwards. A turn that comes after the deadline is not waited for:
     /// the deadline ends the call.
     async fn begin_look(&mut self, call: &JournalCall) -> Result<Turn, Stop> {
         let Account { project, shares } = &self.account;
@@ -199,7 +199,7 @@ impl Handler {
     /// Sends a well-formed request, if it is granted.
     pub(crate) async fn send(&mut self, request: CloudRequest) -> Result<Result<CloudResponse, Failure>, Stop> {
         let call = JournalCall::Request { request: request.clone() };
-        let (sequence, in_doubt) = match self.begin(&call).await? {
+        let (sequence, in_doubt) = match self.begin_look(&call).await? {
             Turn::Answered(JournalAnswer::Response { response }) => return Ok(Ok(response)),
             Turn::Answered(JournalAnswer::Failed { failure }) => return Ok(Err(failure)),
             Turn::Answered(other) => return Err(self.mismatch(request, &other)),

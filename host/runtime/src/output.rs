@@ -81,7 +81,8 @@ pub(crate) fn failure(failure: &types::Failure) -> Failure {
         types::Blame::Cloud => Blame::Cloud,
         types::Blame::Service => Blame::Service,
     };
-    let code: String = failure.code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
+    let code: String =
+        cut(&failure.code, 256).chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
     Failure { code, message: sentence(&failure.message), retryable: failure.retryable, blame }
 }
 
@@ -187,7 +188,8 @@ pub(crate) fn size(given: &strategy::Solution) -> usize {
     let action = |action: &strategy::SolutionAction| {
         ACTION_BYTES + action.action_type.len() + action.resource_id.len() + action.input_parameters.len()
     };
-    given.actions.iter().map(action).sum()
+    let indicators: usize = given.efficacy_indicators.iter().map(|(name, _)| ACTION_BYTES + name.len()).sum();
+    given.actions.iter().map(action).sum::<usize>() + indicators
 }
 
 /// A solution, without repetitions.

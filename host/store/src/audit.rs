@@ -300,9 +300,15 @@ pub async fn finish(
     status_message: Option<&str>,
     now: Timestamp,
 ) -> Result<bool> {
-    let sql = "UPDATE audits SET state = $3, status_message = $4, lease_owner = NULL, lease_until = NULL, updated_at = $5 \
+    let sql = "UPDATE audits SET state = $3, status_message = $4, lease_owner = NULL, lease_until = NULL, lost_runs = 0, updated_at = $5 \
                WHERE uuid = $1 AND lease_term = $2 AND state = 'ONGOING' AND deleted = 0";
     Ok(execute!(tx, sql, id.0, term, to.as_str(), status_message.map(said), now)? == 1)
+}
+
+/// How often an audit was begun since its last run that came to an end, and its worker was gone before that.
+pub async fn lost_runs(tx: &mut Tx, id: AuditId) -> Result<u64> {
+    let count = scalar!(tx, i64, "SELECT lost_runs FROM audits WHERE uuid = $1", id.0)?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Gives a claim up: whoever comes next may claim the audit at once. ONESHOT and EVENT audits return to the queue; a CONTINUOUS one stays
@@ -318,10 +324,10 @@ pub async fn release(tx: &mut Tx, id: AuditId, term: i64, now: Timestamp) -> Res
 /// Takes audits from workers that are gone: their lease has run out. ONESHOT and EVENT audits return to the queue, and are told; a
 /// CONTINUOUS one stays ONGOING and waits for its next time.
 pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<Vec<AuditId>> {
-    let between_runs = "UPDATE audits SET lease_owner = NULL, lease_until = NULL, scheduled_at = NULL, updated_at = $1 \
-                        WHERE state = 'ONGOING' AND audit_type = 'CONTINUOUS' AND deleted = 0 AND lease_until < $1";
+    let between_runs = "UPDATE audits SET lease_owner = NULL, lease_until = NULL, scheduled_at = NULL, \
+                        lost_runs = lost_runs + 1, updated_at = $1 WHERE state = 'ONGOING' AND audit_type = 'CONTINUOUS' AND deleted = 0 AND lease_until < $1";
     execute!(tx, between_runs, now)?;
-    let sql = "UPDATE audits SET state = 'PENDING', lease_owner = NULL, lease_until = NULL, updated_at = $1, \
+    let sql = "UPDATE audits SET state = 'PENDING', lease_owner = NULL, lease_until = NULL, lost_runs = lost_runs + 1, updated_at = $1, \
                triggered_at = CASE WHEN audit_type = 'EVENT' THEN $1 END \
                WHERE state = 'ONGOING' AND audit_type IN ('ONESHOT', 'EVENT') AND deleted = 0 \
                AND (lease_until IS NULL OR lease_until < $1) RETURNING uuid";

@@ -40,24 +40,26 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>> {
 pub struct Packed {
     snapshot: SnapshotId,
     content: Vec<u8>,
+    snapshot_bytes: u64,
 }
 
 impl Packed {
-    /// Compresses a recording on a thread of lower priority: what a strategy saw of a large cluster takes long enough to hold others up.
+    /// Compresses a recording on a thread of lower priority: what a strategy saw of a large cluster takes long enough to hold others up. The bytes of its snapshot
+    /// count as its own if nobody kept that snapshot before, and are 0 otherwise.
     ///
     /// # Errors
     /// [`Error::Io`] if that thread ended.
-    pub async fn new(recording: Recording) -> Result<Self> {
+    pub async fn new(recording: Recording, snapshot_bytes: u64) -> Result<Self> {
         let snapshot = recording.snapshot_id;
         let pack = move || zstd::bulk::compress(&serde_json::to_vec(&recording)?, 1).map_err(Error::Io);
         let packed = watcher_fair::chore(pack).await;
         let content = packed.unwrap_or_else(|ended| Err(Error::Io(std::io::Error::other(ended))))?;
-        Ok(Self { snapshot, content })
+        Ok(Self { snapshot, content, snapshot_bytes })
     }
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> u64 {
-        self.content.len() as u64
+        self.content.len() as u64 + self.snapshot_bytes
     }
 }
 

@@ -77,7 +77,7 @@ pub async fn end_run(
     next_run_time: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<bool> {
-    let sql = "UPDATE audits SET next_run_time = $3, status_message = NULL, lease_owner = NULL, lease_until = NULL, updated_at = $4, \
+    let sql = "UPDATE audits SET next_run_time = $3, status_message = NULL, lease_owner = NULL, lease_until = NULL, lost_runs = 0, updated_at = $4, \
                scheduled_at = CASE WHEN $3 IS NOT NULL THEN scheduled_at END \
                WHERE uuid = $1 AND lease_term = $2 AND state = 'ONGOING' AND lease_owner IS NOT NULL AND deleted = 0";
     Ok(execute!(tx, sql, id.0, term, next_run_time, now)? == 1)

@@ -24,10 +24,25 @@ pub const MAX_PATTERNS: usize = 64;
 pub const MAX_PATTERN_CHARS: usize = 1_000;
 /// Most steps that checking a value may take: what each part of the value may be held against, counted before it is.
 pub const MAX_STEPS: u64 = 5_000_000;
-/// Least steps for looking at one byte of text with one pattern.
-const STEPS_PER_BYTE: u64 = 16;
-/// States of a pattern that are followed in one step: all of them may have to be followed at a time.
+/// Longest name of a property, in bytes; one of a pattern may have as many as patterns have characters. Whoever uses a schema keeps the place of each of its
+/// parts.
+pub const MAX_NAME: usize = 255;
+/// Most bytes of the places (JSON pointers) of all schemas within a schema, those that are referred to as often as they are.
+pub const MAX_PLACES: u64 = 16 << 20;
+/// Bytes of text that take one step where they are only compared or counted.
+const BYTES_PER_STEP: u64 = 16;
+/// Least steps for looking at [`BYTES_PER_STEP`] bytes of text with one pattern.
+const PATTERN_STEPS: u64 = 16 * BYTES_PER_STEP;
+/// States of a pattern that are followed in one step for one byte: all of them may have to be followed at a time.
 const STATES_PER_STEP: u64 = 16;
+/// Steps for looking at as many bytes for their format.
+const FORMAT_STEPS: u64 = BYTES_PER_STEP;
+/// Steps for dividing numbers of any size by each other.
+const DIVISION_STEPS: u64 = 256;
+/// Most memory that the errors of one value may take which are collected to tell which branch of `anyOf` or `oneOf` comes closest.
+const ERROR_BYTES: u64 = 64 << 20;
+/// What an error takes besides the place where it is.
+const BYTES_PER_ERROR: u64 = 512;
 /// More flaws are not listed.
 const MAX_FLAWS: usize = 50;
 
@@ -69,7 +84,30 @@ impl fmt::Display for Flaw {
 /// How many steps checking a value takes at most, by a schema whose bounds are kept. Each part of the value is held against each part of the
 /// schema once at most; so many parts of the one and of the other are few, and both together may be too much.
 pub fn steps(document: &Value, value: &Value) -> u64 {
-    Walk::new(document).visit(String::new(), document, 0).steps(value)
+    Walk::new(document).visit("", document, 0).steps(value)
+}
+
+/// Whether telling what is wrong with a value may take more memory than it is worth: for `anyOf` and `oneOf` everything that is wrong by any branch is collected.
+pub(super) fn is_costly_to_explain(document: &Value, value: &Value) -> bool {
+    let mut branches = false;
+    each(document, |_, schema| branches |= schema.contains_key("anyOf") || schema.contains_key("oneOf"));
+    branches && steps(document, value).saturating_mul(BYTES_PER_ERROR + longest_place(value)) > ERROR_BYTES
+}
+
+/// Bytes of the longest place in a value.
+fn longest_place(value: &Value) -> u64 {
+    let (mut longest, mut stack) = (0, vec![(value, 0_u64)]);
+    while let Some((part, bytes)) = stack.pop() {
+        longest = longest.max(bytes);
+        match part {
+            Value::Array(items) => stack.extend(items.iter().map(|item| (item, bytes + 8))),
+            Value::Object(members) => {
+                stack.extend(members.iter().map(|(name, member)| (member, bytes + 1 + 2 * name.len() as u64)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    longest
 }
 
 /// How many steps checking each of the defaults of a schema by its own schema takes at most.
@@ -78,7 +116,7 @@ pub(super) fn steps_of_defaults(document: &Value, defaults: &[(String, Value)]) 
     let mut steps = 0_u64;
     for (pointer, default) in defaults {
         let Some(schema) = document.pointer(pointer) else { continue };
-        steps = steps.saturating_add(walk.visit(pointer.clone(), schema, 0).steps(default));
+        steps = steps.saturating_add(walk.visit(pointer, schema, 0).steps(default));
     }
     steps
 }
@@ -109,9 +147,15 @@ pub fn flaws(document: &Value) -> Vec<Flaw> {
         walk.flaw(FlawKind::Size, "", format!("the schema has {bytes} bytes; at most {MAX_BYTES} are allowed"));
         return walk.flaws;
     }
-    let size = walk.visit(String::new(), document, 0);
+    let size = walk.visit("", document, 0);
     if size.unfolded > MAX_UNFOLDED {
         let reason = format!("with its references followed it has more than {MAX_UNFOLDED} schemas");
+        walk.flaw(FlawKind::Size, "", reason);
+    }
+    if size.places > MAX_PLACES {
+        let reason = format!(
+            "the places of its schemas, references followed, take more than {MAX_PLACES} bytes: use shorter names"
+        );
         walk.flaw(FlawKind::Size, "", reason);
     }
     if walk.patterns > MAX_PATTERNS {
@@ -165,18 +209,20 @@ struct Size {
     height: usize,
     /// Schemas, counted likewise, with the values and names that they list.
     weight: u64,
-    /// Steps that all patterns take for one byte, counted likewise.
-    patterns: u64,
+    /// Steps that [`BYTES_PER_STEP`] bytes of text take, counted likewise.
+    texts: u64,
+    /// Bytes of the places of all schemas, counted likewise.
+    places: u64,
 }
 
 impl Size {
     fn steps(self, value: &Value) -> u64 {
         let (parts, bytes) = parts_and_bytes(value);
-        self.weight.saturating_mul(parts).saturating_add(self.patterns.saturating_mul(bytes))
+        self.weight.saturating_mul(parts).saturating_add(self.texts.saturating_mul(bytes) / BYTES_PER_STEP)
     }
 }
 
-const NOTHING: Size = Size { unfolded: 1, height: 0, weight: 1, patterns: 0 };
+const NOTHING: Size = Size { unfolded: 1, height: 0, weight: 1, texts: 0, places: 0 };
 
 enum Seen {
     /// It is being looked at: whoever comes here again goes in a circle.
@@ -186,7 +232,8 @@ enum Seen {
 
 struct Walk<'a> {
     document: &'a Value,
-    seen: HashMap<String, Seen>,
+    /// By where each schema is in memory: places are long.
+    seen: HashMap<*const Value, Seen>,
     schemas: usize,
     patterns: usize,
     flaws: Vec<Flaw>,
@@ -203,22 +250,23 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn visit(&mut self, pointer: String, schema: &'a Value, depth: usize) -> Size {
-        match self.seen.get(&pointer) {
+    fn visit(&mut self, pointer: &str, schema: &'a Value, depth: usize) -> Size {
+        let key = std::ptr::from_ref(schema);
+        match self.seen.get(&key) {
             Some(Seen::Open) => {
-                self.flaw(FlawKind::Reference, &pointer, "it refers to itself, directly or through others");
+                self.flaw(FlawKind::Reference, pointer, "it refers to itself, directly or through others");
                 return NOTHING;
             }
             Some(&Seen::Done(size)) => {
                 if depth + size.height > MAX_DEPTH {
-                    self.too_deep(&pointer);
+                    self.too_deep(pointer);
                 }
                 return size;
             }
             None => {}
         }
         let Some(object) = schema.as_object() else {
-            self.flaw(FlawKind::Form, &pointer, "a schema is a JSON object");
+            self.flaw(FlawKind::Form, pointer, "a schema is a JSON object");
             return NOTHING;
         };
         self.schemas += 1;
@@ -230,27 +278,33 @@ impl<'a> Walk<'a> {
             return NOTHING;
         }
         if depth >= MAX_DEPTH {
-            self.too_deep(&pointer);
+            self.too_deep(pointer);
             return NOTHING;
         }
-        self.seen.insert(pointer.clone(), Seen::Open);
-        self.words(&pointer, object);
-        let mut size = Size { weight: 1 + listed(object), patterns: own_patterns(object), ..NOTHING };
+        self.seen.insert(key, Seen::Open);
+        self.words(pointer, object);
+        let mut size = Size {
+            weight: 1 + listed(object) + divisions(object),
+            texts: own_texts(object),
+            places: pointer.len() as u64,
+            ..NOTHING
+        };
         let mut add = |below: Size| {
             size.unfolded = size.unfolded.saturating_add(below.unfolded);
             size.height = size.height.max(below.height + 1);
             size.weight = size.weight.saturating_add(below.weight);
-            size.patterns = size.patterns.saturating_add(below.patterns);
+            size.texts = size.texts.saturating_add(below.texts);
+            size.places = size.places.saturating_add(below.places);
         };
         for (below, child) in children(object) {
-            add(self.visit(format!("{pointer}{below}"), child, depth + 1));
+            add(self.visit(&format!("{pointer}{below}"), child, depth + 1));
         }
         if let Some(Value::String(reference)) = object.get("$ref")
-            && let Some((target, child)) = self.resolve(&pointer, reference)
+            && let Some((target, child)) = self.resolve(pointer, reference)
         {
-            add(self.visit(target, child, depth + 1));
+            add(self.visit(&target, child, depth + 1));
         }
-        self.seen.insert(pointer, Seen::Done(size));
+        self.seen.insert(key, Seen::Done(size));
         size
     }
 
@@ -275,6 +329,14 @@ impl<'a> Walk<'a> {
         if object.get("id").is_some_and(Value::is_string) {
             let reason = "schemas here have no address: leave `id` out and refer to them as `#/definitions/NAME`";
             self.flaw(FlawKind::Reference, &format!("{pointer}/id"), reason);
+        }
+        for keyword in ["properties", "definitions", "dependencies"] {
+            for name in
+                self::object(object, keyword).into_iter().flat_map(Map::keys).filter(|name| name.len() > MAX_NAME)
+            {
+                let reason = format!("a name has {} bytes; at most {MAX_NAME} are allowed", name.len());
+                self.flaw(FlawKind::Size, &format!("{pointer}/{keyword}"), reason);
+            }
         }
         let pattern = object.get("pattern").and_then(Value::as_str).map(|text| ("/pattern".to_owned(), text));
         let names = self::object(object, "patternProperties").into_iter().flat_map(Map::keys);
@@ -330,12 +392,22 @@ fn parts(value: &Value) -> u64 {
     count
 }
 
-/// Steps that the patterns that a schema has itself take for one byte.
-fn own_patterns(schema: &Map<String, Value>) -> u64 {
+/// Steps that [`BYTES_PER_STEP`] bytes of text take by what a schema itself asks of texts.
+fn own_texts(schema: &Map<String, Value>) -> u64 {
     let names = object(schema, "patternProperties").into_iter().flat_map(Map::keys).map(String::as_str);
     let all = names.chain(schema.get("pattern").and_then(Value::as_str));
-    let steps = all.map(|pattern| STEPS_PER_BYTE.max(pattern_states(pattern) / STATES_PER_STEP));
-    steps.fold(0, u64::saturating_add)
+    let patterns = all
+        .map(|pattern| PATTERN_STEPS.max((pattern_states(pattern) / STATES_PER_STEP).saturating_mul(BYTES_PER_STEP)));
+    let has = |keyword: &str| u64::from(schema.contains_key(keyword));
+    let format = has("format") * FORMAT_STEPS;
+    let listed = schema.get("enum").map_or(0, parts);
+    let compared = has("minLength") + has("maxLength") + has("uniqueItems") * 4 + listed;
+    patterns.fold(format + compared, u64::saturating_add)
+}
+
+/// Steps that a schema takes for dividing a number.
+fn divisions(schema: &Map<String, Value>) -> u64 {
+    if schema.contains_key("multipleOf") { DIVISION_STEPS } else { 0 }
 }
 
 /// The schemas directly within a schema, with their pointers from it.
@@ -474,6 +546,40 @@ mod tests {
         assert!(steps(&json!({"pattern": "a([ab]{1000}){40}c"}), &short) > MAX_STEPS);
         let name = json!({"pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"});
         assert!(steps(&name, &json!("x".repeat(50_000))) <= MAX_STEPS);
+    }
+
+    #[test]
+    fn what_is_asked_of_texts_and_numbers_counts_by_what_it_takes() {
+        let referring = |below: Value| {
+            let all: Vec<Value> = (0..3_300).map(|_| json!({"$ref": "#/definitions/a"})).collect();
+            json!({"definitions": {"a": below}, "allOf": all})
+        };
+        let text = json!("x".repeat(90_000));
+        for asked in [json!({"format": "uri"}), json!({"maxLength": 9}), json!({"enum": ["a", "b"]})] {
+            let schema = referring(asked);
+            assert_eq!(
+                (flaws(&schema), steps(&schema, &text) > MAX_STEPS),
+                (vec![], true),
+                "{}",
+                schema["definitions"]
+            );
+        }
+        let numbers = Value::from(vec![1e308; 20_000]);
+        assert!(steps(&json!({"items": {"multipleOf": 1e-300}}), &numbers) > MAX_STEPS);
+        assert!(steps(&json!({"format": "uri", "maxLength": 4096}), &json!("x".repeat(4_000))) < 10_000);
+    }
+
+    #[test]
+    fn names_and_places_are_short() {
+        let long = "x".repeat(256);
+        for keyword in ["properties", "definitions", "dependencies"] {
+            let told = first(&json!({keyword: {long.as_str(): {}}})).1;
+            assert_eq!(told, format!("at /{keyword}: a name has 256 bytes; at most 255 are allowed"));
+        }
+        let name = "x".repeat(250);
+        let leaves: Vec<Value> = (0..4_000).map(|_| json!({})).collect();
+        let below = (0..50).fold(json!({"allOf": leaves}), |inner, _| json!({"properties": {name.as_str(): inner}}));
+        assert!(first(&below).1.contains("take more than 16777216 bytes"), "{}", first(&below).1);
     }
 
     #[test]

@@ -258,6 +258,36 @@ async fn a_decision_engine_gives_signs_of_life() {
 }
 
 #[tokio::test]
+async fn an_audit_whose_process_goes_away_again_and_again_fails_whatever_its_type() {
+    for audit_type in [AuditType::Oneshot, AuditType::Continuous, AuditType::Event] {
+        let mut stage = Stage::set().await;
+        let audit = stage.create(audit_type, |_| {}).await;
+        stage.settle().await;
+        let whole = stage.began().len();
+        stage.behave(Behaviour::Hang);
+        for _ in 0..5 {
+            if audit_type == AuditType::Event {
+                stage.call_webhook(audit).await;
+            }
+            stage.restart(Duration::from_mins(10));
+            let begun = stage.began().len();
+            tokio::select! {
+                _ = stage.settle() => panic!("it did not begin"),
+                () = stage.runner.hangs.notified() => {}
+            }
+            assert_eq!(stage.began().len(), begun + 1, "{audit_type}");
+        }
+        stage.behave(Behaviour::Recommend);
+        stage.restart(Duration::from_mins(10));
+        stage.settle().await;
+        let read = stage.read(audit).await;
+        let told = "the audit was begun 5 times and never ended: each time the process that ran it went away";
+        assert_eq!((read.state, read.status_message.as_deref()), (AuditState::Failed, Some(told)), "{audit_type}");
+        assert_eq!(stage.began().len(), whole + 5, "{audit_type}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_is_tried_again_only_if_its_failure_says_that_it_may_work_later() {
     let tries = [
         (Behaviour::FailForNow(2), AuditState::Succeeded, None, 3),

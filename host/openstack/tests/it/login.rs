@@ -63,14 +63,17 @@ async fn a_short_lived_token_is_used_nevertheless() {
 }
 
 #[tokio::test]
-async fn a_rejected_token_is_replaced_once() {
+async fn a_rejected_token_is_replaced_once_and_what_is_always_refused_asks_for_no_login_again_and_again() {
     let fake = Fake::start().await;
-    let (session, _) = fake.session();
+    let (session, clock) = fake.session();
     session.authenticate().await.unwrap();
     fake.set(|behaviour| behaviour.rejections = 2);
     assert_eq!(session.request(&get("/servers")).await.unwrap().status, 200);
     assert_eq!((fake.logins(), fake.last().headers["x-auth-token"].to_str().unwrap()), (2, "token-2"));
     fake.set(|behaviour| behaviour.rejections = 99);
+    assert_eq!(session.request(&get("/servers")).await.unwrap().status, 401);
+    assert_eq!(fake.logins(), 2, "others would wait for it");
+    clock.advance(Duration::from_secs(30));
     assert_eq!(session.request(&get("/servers")).await.unwrap().status, 401);
     assert_eq!(fake.logins(), 3);
 }

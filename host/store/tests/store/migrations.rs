@@ -6,7 +6,7 @@ use watcher_store::testing::{backends, run, sqlite_backend};
 use watcher_store::{Error, Store};
 
 /// Newest migration.
-const NEWEST: i64 = 100;
+const NEWEST: i64 = 120;
 
 #[tokio::test]
 async fn an_empty_database_is_told_how_to_be_upgraded() {
@@ -14,7 +14,7 @@ async fn an_empty_database_is_told_how_to_be_upgraded() {
     let error = store.check_migrations().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the database is at migration 0, this program needs 100: run `watcher-host db upgrade`"
+        "the database is at migration 0, this program needs 120: run `watcher-host db upgrade`"
     );
     store.migrate().await.unwrap();
     store.check_migrations().await.unwrap();
@@ -90,16 +90,16 @@ async fn a_database_of_another_program_version_is_refused() {
         assert!(store.migrate().await.is_err(), "what the missing migration makes is there");
 
         let mut tx = store.begin().await.unwrap();
-        run(&mut tx, "INSERT INTO schema_migrations VALUES (90, 'x', 0, 'now'), (109, 'later', 0, 'now')")
+        run(&mut tx, "INSERT INTO schema_migrations VALUES (90, 'x', 0, 'now'), (129, 'later', 0, 'now')")
             .await
             .unwrap();
         tx.commit().await.unwrap();
         let error = store.check_migrations().await.unwrap_err();
-        assert!(matches!(error, Error::Newer { have: 109, want: NEWEST }), "{error:?}");
+        assert!(matches!(error, Error::Newer { have: 129, want: NEWEST }), "{error:?}");
         assert!(matches!(store.migrate().await, Err(Error::Newer { .. })));
 
         let mut tx = store.begin().await.unwrap();
-        run(&mut tx, "DELETE FROM schema_migrations WHERE version = 109").await.unwrap();
+        run(&mut tx, "DELETE FROM schema_migrations WHERE version = 129").await.unwrap();
         tx.commit().await.unwrap();
         let error = store.check_migrations().await.unwrap_err();
         assert_eq!(error.to_string(), "migration 90 of the database is not the one that this program has");

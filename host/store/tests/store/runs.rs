@@ -68,7 +68,7 @@ async fn record(tx: &mut Tx, audit: &Audit, seed: u64, snapshot_id: SnapshotId, 
         time: now,
         seen: Vec::new(),
     };
-    let packed = recording::Packed::new(recorded).await.unwrap();
+    let packed = recording::Packed::new(recorded, 0).await.unwrap();
     recording::insert(tx, audit.id, None, &packed, now).await.unwrap();
     packed.bytes()
 }
@@ -175,8 +175,8 @@ async fn a_recording_is_read_back_to_the_last_bit() {
             ],
         };
         let second = Recording { seed: 1, ..recorded.clone() };
-        let packed = recording::Packed::new(recorded.clone()).await.unwrap();
-        let repacked = recording::Packed::new(second.clone()).await.unwrap();
+        let packed = recording::Packed::new(recorded.clone(), 0).await.unwrap();
+        let repacked = recording::Packed::new(second.clone(), 0).await.unwrap();
         let mut tx = store.begin().await.unwrap();
         let refused = recording::insert(&mut tx, chain.audit.id, None, &packed, make.now()).await;
         assert!(matches!(refused, Err(Error::Reference(_))), "the snapshot is not there");

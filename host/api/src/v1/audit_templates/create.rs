@@ -73,7 +73,7 @@ pub(crate) async fn create(
     let default_parameters = fields.object("default_parameters")?.cloned().unwrap_or_default();
 
     let usable = context.usable();
-    let mut tx = context.api.store.begin().await?;
+    let mut tx = context.api.store.read().await?;
     let goal_row = match goal {
         Some(goal) => find::goal_for(&mut tx, &context, goal, &usable).await?,
         None => None,
@@ -105,7 +105,8 @@ pub(crate) async fn create(
     if context.version < Microversion::DEFAULT_PARAMETERS && !default_parameters.is_empty() {
         return Err(ApiError::NotInThisVersion);
     }
-    check_default_parameters(strategy_row.as_deref(), &default_parameters)?;
+    drop(tx);
+    check_default_parameters(strategy_row.as_deref(), &default_parameters).await?;
     let template = AuditTemplate {
         id: AuditTemplateId(context.api.ids.uuid()),
         project_id: context.caller.project_id.clone(),
@@ -117,6 +118,7 @@ pub(crate) async fn create(
         default_parameters,
         stamps: Stamps::new(context.api.clock.now()),
     };
+    let mut tx = context.api.store.begin().await?;
     let inserted = audit_template::insert(&mut tx, &template).await;
     inserted.map_err(|error| Conflict::or_store(error, Conflict::AuditTemplateName))?;
     let names = find::names(&mut tx, &context, [template.goal_id], template.strategy_id).await?;

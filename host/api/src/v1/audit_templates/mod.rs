@@ -11,6 +11,7 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::{Map, Value};
 use watcher_domain::Strategy;
+use watcher_fair::aside;
 
 use crate::error::Invalid;
 use crate::parameters::{self, Misfit};
@@ -25,7 +26,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 }
 
 /// Checks default parameters against the strategy they are for. They are kept as given, without the schema's own defaults.
-fn check_default_parameters(strategy: Option<&Strategy>, given: &Map<String, Value>) -> Result<(), Invalid> {
+async fn check_default_parameters(strategy: Option<&Strategy>, given: &Map<String, Value>) -> Result<(), Invalid> {
     if given.is_empty() {
         return Ok(());
     }
@@ -33,7 +34,8 @@ fn check_default_parameters(strategy: Option<&Strategy>, given: &Map<String, Val
     if strategy.parameters_spec.as_object().is_none_or(Map::is_empty) {
         return Ok(());
     }
-    match parameters::complete(&strategy.parameters_spec, given.clone()) {
+    let (schema, given) = (strategy.parameters_spec.clone(), given.clone());
+    match aside(move || parameters::complete(&schema, given)).await {
         Ok(_) => Ok(()),
         Err(Misfit::Unknown(name)) => Err(Invalid::ParameterNotAllowed(name)),
         Err(Misfit::Value(told)) => Err(Invalid::DefaultParameters(told)),

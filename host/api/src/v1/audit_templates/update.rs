@@ -2,7 +2,7 @@
 
 use axum::Json;
 use serde_json::{Map, Value, json};
-use watcher_domain::AuditTemplate;
+use watcher_domain::{AuditTemplate, Strategy};
 use watcher_store::{Reference, Stored, Tx, Visibility, audit_template, goal, strategy};
 
 use crate::arguments::Arguments;
@@ -43,7 +43,7 @@ pub(crate) async fn update(
     if operations.iter().any(|operation| operation.path == "/goal" && operation.op == Op::Remove) {
         return Err(Invalid::GoalRemoved.into());
     }
-    let mut tx = context.api.store.begin().await?;
+    let mut tx = context.api.store.read().await?;
     let found = find::audit_template(&mut tx, &context, &ident).await;
     let usable = found.as_ref().map_or_else(|_| context.usable(), |row| Visibility::of(row.project_id.as_ref()));
     resolve(&mut tx, &context, &usable, &mut operations, &body).await?;
@@ -53,7 +53,10 @@ pub(crate) async fn update(
 
     let names = find::names(&mut tx, &context, [before.goal_id], before.strategy_id).await?;
     let patched = Patched(patch::apply(document(&before, &names), &operations)?);
-    let after = read(&mut tx, &context, &before, &names, &patched).await?;
+    let (after, strategy) = read(&mut tx, &context, &before, &names, &patched).await?;
+    drop(tx);
+    check_default_parameters(strategy.as_ref(), &after.default_parameters).await?;
+    let mut tx = context.api.store.begin().await?;
     if after != before.value {
         let updated = audit_template::update(&mut tx, &after, context.api.clock.now()).await;
         if !updated.map_err(|error| Conflict::or_store(error, Conflict::AuditTemplateName))? {
@@ -142,7 +145,7 @@ async fn read(
     before: &AuditTemplate,
     names: &Names,
     patched: &Patched,
-) -> Result<AuditTemplate, ApiError> {
+) -> Result<(AuditTemplate, Option<Strategy>), ApiError> {
     let usable = Visibility::of(before.project_id.as_ref());
     let goal_id = match patched.get("goal_id") {
         Some(value) if value.as_i64() == names.goal(before.goal_id).map(|goal| goal.serial) => before.goal_id,
@@ -177,16 +180,16 @@ async fn read(
         }
     };
     let default_parameters = patched.object("default_parameters", &before.default_parameters)?;
-    check_default_parameters(strategy_row.as_deref(), &default_parameters)?;
-    Ok(AuditTemplate {
+    let after = AuditTemplate {
         name: patched.name(&before.name)?,
         description: patched.lines("description", before.description.as_deref())?,
         goal_id,
-        strategy_id: strategy_row.map(|strategy| strategy.id),
+        strategy_id: strategy_row.as_ref().map(|strategy| strategy.id),
         scope: patched.scope(&before.scope)?,
         default_parameters,
         ..before.clone()
-    })
+    };
+    Ok((after, strategy_row.map(|row| row.value)))
 }
 
 /// A number, UUID or name as a reference.

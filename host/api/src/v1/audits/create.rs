@@ -8,6 +8,7 @@ use watcher_bus::{Control, Event, Work};
 use watcher_cluster::AuditScope;
 use watcher_domain::interval::Interval;
 use watcher_domain::{Audit, AuditId, AuditState, AuditTemplate, AuditType, Goal, Stamps, Strategy, Timestamp};
+use watcher_fair::aside;
 use watcher_store::{Reference, Stored, Tx, audit, audit_template, goal, strategy};
 
 use crate::arguments::Arguments;
@@ -122,15 +123,17 @@ async fn insert(
     audit_type: AuditType,
     attempt: i64,
 ) -> Result<(Audit, Names), ApiError> {
-    let mut tx = context.api.store.begin().await?;
-    active::one_more_audit(&mut tx, context, context.caller.project_id.as_ref()).await?;
+    let mut tx = context.api.store.read().await?;
     let origin = Origin::find(&mut tx, context, wanted).await?;
+    drop(tx);
     let now = context.api.clock.now();
     let name = match wanted.name {
         Some(name) => name.chars().take(LONGEST_NAME).collect(),
         None => origin.default_name(now + TimeDelta::microseconds(attempt - 1)),
     };
-    let parameters = complete_parameters(origin.strategy.as_deref(), origin.parameters(wanted))?;
+    // How long that takes is decided by whoever wrote the schema: nobody waits for it, neither on this thread nor for the database.
+    let (strategy, given) = (origin.strategy.clone(), origin.parameters(wanted));
+    let parameters = aside(move || complete_parameters(strategy.as_deref(), given)).await?;
     Invalid::refuse_heavy("parameters", &parameters)?;
     let audit = Audit {
         id: AuditId(context.api.ids.uuid()),
@@ -152,6 +155,8 @@ async fn insert(
         status_message: None,
         stamps: Stamps::new(now),
     };
+    let mut tx = context.api.store.begin().await?;
+    active::one_more_audit(&mut tx, context, context.caller.project_id.as_ref()).await?;
     let inserted = audit::insert(&mut tx, &audit).await;
     inserted.map_err(|error| Conflict::or_store(error, Conflict::AuditName))?;
     let names = find::names(&mut tx, context, [audit.goal_id], audit.strategy_id).await?;
