@@ -1,6 +1,6 @@
 //! Actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use watcher_domain::{Action, ActionId, ActionPlanId, ActionState, AuditId, Times
 use crate::error::{Error, Result};
 use crate::journal;
 use crate::page::{Page, Stored, sort_keys};
+use crate::plan_component;
 use crate::reference::{Reference, Visibility};
 use crate::store::Tx;
 use crate::table::Table;
@@ -122,7 +123,7 @@ fn insertion(tx: &Tx, rows: usize) -> String {
     sql
 }
 
-/// Inserts actions, many per statement. Each belongs to the project of its plan.
+/// Inserts actions, many per statement. Each belongs to the project of its plan, which needs their components from then on.
 ///
 /// # Errors
 /// [`Error::Reference`] if a plan is not there; [`Error::Conflict`] if two actions have one UUID.
@@ -165,7 +166,8 @@ pub async fn insert_many(tx: &mut Tx, actions: &[Action]) -> Result<()> {
             tokio::time::sleep(begin.elapsed()).await;
         }
     }
-    Ok(())
+    let handlers: BTreeSet<_> = actions.iter().map(|action| (action.action_plan_id, action.digest)).collect();
+    plan_component::need(tx, &handlers).await
 }
 
 /// The action, soft-deleted or not.

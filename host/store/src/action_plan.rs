@@ -1,5 +1,7 @@
 //! Action plans: rows, and the claims of appliers on them.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 use watcher_domain::{
     ActionPlan, ActionPlanEvent, ActionPlanId, ActionPlanState, AuditId, ProjectId, SnapshotId, StrategyId, Timestamp,
@@ -8,6 +10,7 @@ use watcher_domain::{
 use crate::action;
 use crate::error::{Error, Result};
 use crate::page::{Page, Stored, sort_keys};
+use crate::plan_component::{need, release};
 use crate::reference::{Reference, Visibility};
 use crate::select::Select;
 use crate::store::{Lease, Tx};
@@ -120,7 +123,7 @@ pub async fn insert(tx: &mut Tx, plan: &ActionPlan) -> Result<()> {
         stamps.deleted_at,
     )
     .map_err(|error| Error::on_insert(error, "action plan", plan.id.to_string()))?;
-    Ok(())
+    need(tx, &BTreeSet::from([(plan.id, plan.strategy_digest), (plan.id, plan.planner_digest)])).await
 }
 
 /// The action plan, soft-deleted or not.
@@ -169,7 +172,11 @@ pub async fn transition(
     now: Timestamp,
 ) -> Result<bool> {
     let sql = "UPDATE action_plans SET state = $3, updated_at = $4 WHERE uuid = $1 AND state = $2 AND deleted = 0";
-    Ok(execute!(tx, sql, id.0, from.as_str(), to.as_str(), now)? == 1)
+    if execute!(tx, sql, id.0, from.as_str(), to.as_str(), now)? == 0 {
+        return Ok(false);
+    }
+    release(tx, &[id], to).await?;
+    Ok(true)
 }
 
 /// Says why a plan is as it is; `false` if it is not there any more.
@@ -210,6 +217,7 @@ pub async fn finish(
         let is_allowed = ActionPlanEvent::ALL.iter().any(|event| from.after(*event) == Ok(to));
         if is_allowed && execute!(tx, sql, id.0, term, from.as_str(), to.as_str(), status_message.map(said), now)? == 1
         {
+            release(tx, &[id], to).await?;
             return Ok(true);
         }
     }
@@ -253,6 +261,7 @@ pub async fn cancel_recommended_of_audit(
     for plan in &plans {
         action::cancel_pending_of_plan(tx, *plan, now).await?;
     }
+    release(tx, &plans, ActionPlanState::Cancelled).await?;
     Ok(plans)
 }
 
@@ -267,7 +276,10 @@ pub async fn supersede(
     let sql = "UPDATE action_plans SET state = 'SUPERSEDED', status_message = $2, updated_at = $3 WHERE id IN \
                (SELECT id FROM action_plans WHERE state = 'RECOMMENDED' AND deleted = 0 AND created_at < $1 ORDER BY id LIMIT $4) \
                AND state = 'RECOMMENDED' RETURNING uuid";
-    Ok(scalars!(tx, Uuid, sql, before, status_message, now, i64::from(limit))?.into_iter().map(ActionPlanId).collect())
+    let superseded = scalars!(tx, Uuid, sql, before, status_message, now, i64::from(limit))?;
+    let plans: Vec<_> = superseded.into_iter().map(ActionPlanId).collect();
+    release(tx, &plans, ActionPlanState::Superseded).await?;
+    Ok(plans)
 }
 
 /// Lets a claim lapse at once; `false` if it does not hold any more.
@@ -286,7 +298,10 @@ pub async fn cancel_of_strategy(
 ) -> Result<Vec<ActionPlanId>> {
     let sql = "UPDATE action_plans SET state = 'CANCELLED', status_message = $2, updated_at = $3 \
                WHERE strategy_id = $1 AND state IN ('RECOMMENDED', 'PENDING') AND deleted = 0 RETURNING uuid";
-    Ok(scalars!(tx, Uuid, sql, strategy.0, status_message, now)?.into_iter().map(ActionPlanId).collect())
+    let cancelled = scalars!(tx, Uuid, sql, strategy.0, status_message, now)?;
+    let plans: Vec<_> = cancelled.into_iter().map(ActionPlanId).collect();
+    release(tx, &plans, ActionPlanState::Cancelled).await?;
+    Ok(plans)
 }
 
 /// Lets the plans of one strategy have another; how many.
@@ -310,5 +325,6 @@ pub async fn soft_delete(tx: &mut Tx, id: ActionPlanId, now: Timestamp) -> Resul
     let indicators = "UPDATE efficacy_indicators SET deleted = id, deleted_at = $2, updated_at = $2 \
                       WHERE action_plan_id = $1 AND deleted = 0";
     execute!(tx, indicators, id.0, now)?;
+    release(tx, &[id], to).await?;
     Ok(true)
 }

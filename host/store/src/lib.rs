@@ -20,6 +20,7 @@ pub mod goal;
 pub mod journal;
 mod migrate;
 pub mod page;
+mod plan_component;
 pub mod plugin;
 pub mod recording;
 pub mod reference;

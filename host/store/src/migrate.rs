@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     80 "0080_retention",
     90 "0090_active",
     100 "0100_journals",
+    110 "0110_plan_components",
     120 "0120_lost_runs",
 };
 

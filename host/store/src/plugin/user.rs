@@ -5,6 +5,7 @@ use watcher_domain::{ActionPlanId, AuditId, Digest, PluginId, ProjectId};
 
 use super::running::runs_through;
 use crate::error::Result;
+use crate::plan_component::UNENDED;
 use crate::reference::Visibility;
 use crate::store::Tx;
 use crate::value::Place;
@@ -21,9 +22,6 @@ pub struct User {
     /// Whether it is being worked on: an action plan that is carried out.
     pub is_running: bool,
 }
-
-/// Action plans that have not ended.
-const UNENDED: &str = "p.deleted = 0 AND p.state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING')";
 
 /// Audits and action plans that have not ended and need a plugin, or only one version of it: at most so many audits, those of the plugin's owner
 /// first, and at most so many plans of each project and version, those that are carried out first.
@@ -65,12 +63,9 @@ pub async fn users(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>, limit:
 /// Which projects have plans that have not ended and run the bytes of a plugin, or only of one version of it, and which version.
 async fn planned(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>) -> Result<Vec<(Option<ProjectId>, Digest)>> {
     let sql = format!(
-        "SELECT v.id, r.project_id, v.digest FROM plugin_versions v JOIN (\
-           SELECT p.project_id, p.strategy_digest AS digest FROM action_plans p WHERE {UNENDED} \
-           UNION SELECT p.project_id, p.planner_digest FROM action_plans p WHERE {UNENDED} \
-           UNION SELECT p.project_id, a.digest FROM actions a JOIN action_plans p ON p.uuid = a.action_plan_id \
-           WHERE a.deleted = 0 AND {UNENDED}) r ON r.digest = v.digest \
-         WHERE v.plugin_id = $1 AND v.deleted = 0 AND ($2 IS NULL OR v.digest = $2) ORDER BY v.id, r.project_id"
+        "SELECT DISTINCT v.id, p.project_id, v.digest FROM plugin_versions v JOIN plan_components c ON c.digest = v.digest \
+         JOIN action_plans p ON p.uuid = c.action_plan_id \
+         WHERE v.plugin_id = $1 AND v.deleted = 0 AND ($2 IS NULL OR v.digest = $2) AND {UNENDED} ORDER BY v.id, p.project_id"
     );
     let digest = digest.as_ref().map(|digest| digest.0.as_slice());
     let rows: Vec<(i64, Option<String>, Vec<u8>)> = on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
@@ -87,9 +82,8 @@ async fn planned(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>) -> Resul
 /// Plans of a project, or of nobody, that have not ended and run these bytes; at most so many, those that are carried out first.
 async fn plans_of(tx: &mut Tx, project: Option<&ProjectId>, digest: Digest, limit: u32) -> Result<Vec<User>> {
     let sql = format!(
-        "SELECT p.uuid, p.state FROM action_plans p WHERE {UNENDED} AND COALESCE(p.project_id, '') = $1 \
-         AND (p.strategy_digest = $2 OR p.planner_digest = $2 OR EXISTS \
-          (SELECT 1 FROM actions a WHERE a.action_plan_id = p.uuid AND a.deleted = 0 AND a.digest = $2)) \
+        "SELECT p.uuid, p.state FROM plan_components c JOIN action_plans p ON p.uuid = c.action_plan_id \
+         WHERE c.digest = $2 AND {UNENDED} AND COALESCE(p.project_id, '') = $1 \
          ORDER BY CASE WHEN p.state IN ('ONGOING', 'CANCELLING') THEN 0 ELSE 1 END, p.id LIMIT $3"
     );
     let rows: Vec<(Uuid, String)> = on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
@@ -143,12 +137,11 @@ pub async fn audits_at_work(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<(
     Ok(rows.into_iter().map(|(serial, id)| (serial, AuditId(id))).collect())
 }
 
-/// A page of the action plans that are carried out or wait for it, and have an action that this component handles, after that number; with
-/// the number of each.
+/// A page of the action plans that are carried out or wait for it, and need this component of a handler, after that number; with the number of
+/// each.
 pub async fn plans_handled_by(tx: &mut Tx, digest: Digest, after: i64, limit: u32) -> Result<Vec<(i64, ActionPlanId)>> {
-    let sql = "SELECT p.id, p.uuid FROM action_plans p WHERE p.state IN ('PENDING', 'ONGOING') AND p.deleted = 0 AND p.id > $2 \
-               AND EXISTS (SELECT 1 FROM actions a WHERE a.action_plan_id = p.uuid AND a.deleted = 0 AND a.digest = $1) \
-               ORDER BY p.id LIMIT $3";
+    let sql = "SELECT p.id, p.uuid FROM plan_components c JOIN action_plans p ON p.uuid = c.action_plan_id \
+               WHERE c.digest = $1 AND p.state IN ('PENDING', 'ONGOING') AND p.deleted = 0 AND p.id > $2 ORDER BY p.id LIMIT $3";
     let rows: Vec<(i64, Uuid)> = on_backend!(tx, |conn| sqlx::query_as(sql)
         .bind(digest.0.as_slice())
         .bind(after)

@@ -310,6 +310,8 @@ async fn rows(tx: &mut Tx) -> Vec<String> {
         rows.extend(dump(tx, table, &["project_id", "lease_term", lease, deletion], "id").await.unwrap());
     }
     rows.extend(dump(tx, "actions", &["project_id", deletion], "id").await.unwrap());
+    let needed = "(SELECT COUNT(*) FROM plan_components c WHERE c.action_plan_id = action_plans.uuid)";
+    rows.extend(dump(tx, "action_plans", &[needed], "id").await.unwrap());
     rows
 }
 

@@ -9,6 +9,7 @@ mod differential;
 mod errors;
 mod fixtures;
 mod migrations;
+mod needs;
 mod nouns;
 mod pages;
 mod runs;

@@ -36,6 +36,7 @@ async fn several_processes_may_migrate_at_once() {
         // Back to an empty database.
         let drops = [
             "journal_entries",
+            "plan_components",
             "recordings",
             "snapshots",
             "signing_policies",

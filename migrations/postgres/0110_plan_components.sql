@@ -1,0 +1,15 @@
+-- Which components a plan needs, each once however many of its actions one handles: those of its strategy, its planner and its handlers. Rows are
+-- written with the plan and its actions, and go when it ends or is deleted: so that it is cheap to tell what needs a version of a plugin.
+CREATE TABLE plan_components (
+    action_plan_id uuid NOT NULL REFERENCES action_plans (uuid),
+    digest bytea NOT NULL,
+    PRIMARY KEY (digest, action_plan_id)
+);
+CREATE INDEX plan_components_action_plan ON plan_components (action_plan_id);
+INSERT INTO plan_components (action_plan_id, digest)
+    SELECT uuid, strategy_digest FROM action_plans
+        WHERE deleted = 0 AND state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING')
+    UNION SELECT uuid, planner_digest FROM action_plans
+        WHERE deleted = 0 AND state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING')
+    UNION SELECT a.action_plan_id, a.digest FROM actions a JOIN action_plans p ON p.uuid = a.action_plan_id
+        WHERE a.deleted = 0 AND p.deleted = 0 AND p.state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING');
