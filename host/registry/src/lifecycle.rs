@@ -157,6 +157,7 @@ impl Registry {
         let mut tx = self.store.begin().await?;
         let plugin = hold(&mut tx, &actor.visibility(), id, now).await?;
         refuse_if_used(&mut tx, actor, &plugin, None).await?;
+        plugin::hold_components(&mut tx, id, None).await?;
         // Page by page: there may be as many as the project's quota allows.
         loop {
             let versions = plugin::versions_of(&mut tx, id, None, SortDir::Asc, 100).await?;

@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     100 "0100_journals",
     110 "0110_plan_components",
     120 "0120_lost_runs",
+    110 "0110_bounds",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

@@ -15,7 +15,7 @@ use watcher_registry::{
     Change, Changes, Deactivated, Quotas, RegistryError, RegistryOptions, StoredComponents, changes,
 };
 use watcher_store::plugin::EventFilter;
-use watcher_store::testing::backends;
+use watcher_store::testing::{backends, dump};
 use watcher_store::{Store, Visibility, action_plan, audit, audit_template, goal, plugin};
 
 use crate::stage::{Stage, action, actor, admin, project, strategy_of, upload};
@@ -235,6 +235,42 @@ async fn bytes_that_another_plugin_has_stay() {
         assert!(!stage.runs(digest, "a").await && stage.runs(digest, "b").await, "{}", store.name);
         stage.registry.delete(&actor("b"), other.plugin.id).await.unwrap();
         assert_eq!(StoredComponents::new(store.clone()).component(digest).await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn projects_that_upload_and_delete_equal_components_at_once_neither_fail_nor_leave_any() {
+    for store in backends().await {
+        let projects = ["a", "b", "c"];
+        let stage = Stage::with_built_in(&store).await;
+        let built_in = dump(&mut store.read().await.unwrap(), "components", &["1"], "digest").await.unwrap().len();
+        let mut tasks = tokio::task::JoinSet::new();
+        for (place, owner) in projects.into_iter().enumerate() {
+            let quotas = Quotas { uploads_per_hour: 1000, ..Quotas::default() };
+            let mut stage = Stage::new(&store, 1_000_000 * (place as u64 + 1));
+            stage.registry = stage.registry.with_options(RegistryOptions { quotas, ..RegistryOptions::default() });
+            tasks.spawn(async move {
+                for _ in 0..6 {
+                    let mut names = ["1.0.0", "1.0.1", "1.0.2", "1.0.3"];
+                    // Each in another order.
+                    names.rotate_left(place);
+                    let mut id = None;
+                    for version in names {
+                        let release = stage.upload(owner, &action("mine", version, "")).await;
+                        id = Some(release.unwrap_or_else(|error| panic!("{owner}: {error:?}")).plugin.id);
+                    }
+                    let id = id.unwrap();
+                    stage.registry.delete_version(&actor(owner), id, names[1]).await.unwrap();
+                    stage.registry.delete(&actor(owner), id).await.unwrap();
+                }
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap_or_else(|error| panic!("{}: {error}", store.name));
+        }
+        drop(stage);
+        let left = dump(&mut store.read().await.unwrap(), "components", &["1"], "digest").await.unwrap();
+        assert_eq!(left.len(), built_in, "{}: nothing is left behind", store.name);
     }
 }
 

@@ -42,8 +42,8 @@ pub use usage::{DayUsage, add_usage, forget_usage, usage_by_day};
 pub use user::{User, audits_at_work, audits_of_strategy, plans_handled_by, users};
 pub use version::{
     About, Component, Packed, VersionRecord, VersionState, component, delete_version, descriptions, find_version,
-    insert_content, insert_version, owned_version, set_state, set_state_of, version, version_numbered, version_of,
-    versions, versions_of,
+    hold_components, insert_content, insert_version, owned_version, set_state, set_state_of, version, version_numbered,
+    version_of, versions, versions_of,
 };
 
 const COLUMNS: &str =

@@ -19,6 +19,8 @@ use super::running::version_seen;
 
 /// How hard components are compressed: they are written once.
 const COMPRESSION: i32 = 9;
+/// How often a component is inserted that others delete meanwhile.
+const ATTEMPTS: usize = 8;
 
 pub(super) const VERSIONS: &str =
     "plugin_versions v JOIN plugins p ON p.uuid = v.plugin_id JOIN components c ON c.digest = v.digest";
@@ -157,12 +159,8 @@ pub async fn insert_version(tx: &mut Tx, version: &PluginVersion, component: &[u
 /// # Errors
 /// As [`insert_version`].
 pub async fn insert_content(tx: &mut Tx, version: &PluginVersion, content: &Content, about: &About) -> Result<bool> {
-    let component = "INSERT INTO components (digest, size_bytes, content, blob_place, blob_name, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO NOTHING";
     let (digest, stamps) = (version.digest.0.as_slice(), &version.stamps);
-    let (place, name) = blob::columns(content.blob());
-    let inserted =
-        execute!(tx, component, digest, content.size_bytes(), content.packed(), place, name, stamps.created_at)?;
+    let is_new = insert_component(tx, version.digest, content, stamps.created_at).await?;
     let sql = "INSERT INTO plugin_versions (plugin_id, version, digest, description, imports, state, report, notes, signature, \
                uploaded_by, created_at, updated_at, deleted_at) \
                VALUES ($1, $2, $3, $4, $5, 'active', $6, $7, $8, $9, $10, $11, $12)";
@@ -185,7 +183,49 @@ pub async fn insert_content(tx: &mut Tx, version: &PluginVersion, content: &Cont
         stamps.deleted_at,
     )
     .map_err(|error| Error::on_insert(error, "plugin version", version.digest.to_string()))?;
-    Ok(inserted == 1)
+    Ok(is_new)
+}
+
+/// Inserts a component; `false` if it was there, and stays there until the transaction ends.
+async fn insert_component(tx: &mut Tx, digest: Digest, content: &Content, now: Timestamp) -> Result<bool> {
+    let sql = "INSERT INTO components (digest, size_bytes, content, blob_place, blob_name, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO NOTHING";
+    let (bytes, (place, name)) = (digest.0.as_slice(), blob::columns(content.blob()));
+    for _ in 0..ATTEMPTS {
+        if execute!(tx, sql, bytes, content.size_bytes(), content.packed(), place, name, now)? == 1 {
+            return Ok(true);
+        }
+        let is_there = match tx {
+            // Whoever has deleted the last version that had it, and has not committed, is waited for; then it may be gone.
+            Tx::Postgres(tx) => {
+                let sql = "SELECT 1 FROM components WHERE digest = $1 FOR KEY SHARE";
+                sqlx::query_scalar::<_, i32>(sql).bind(bytes).fetch_optional(&mut **tx).await?.is_some()
+            }
+            // There is one writer at a time.
+            Tx::Sqlite(_) => true,
+        };
+        if is_there {
+            return Ok(false);
+        }
+    }
+    Err(Error::Busy(sqlx::Error::RowNotFound))
+}
+
+/// Holds the components of a plugin's versions, or of one of them, until the transaction ends: of two who delete the last versions that have a component, one
+/// sees that the other's is gone. Components are held in the order of their digests, so that no two wait for each other.
+pub async fn hold_components(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>) -> Result<()> {
+    match tx {
+        Tx::Postgres(tx) => {
+            let sql = "SELECT 1 FROM components WHERE digest IN \
+                       (SELECT v.digest FROM plugin_versions v WHERE v.plugin_id = $1 AND ($2 IS NULL OR v.digest = $2)) \
+                       ORDER BY digest FOR UPDATE";
+            let digest = digest.as_ref().map(|digest| digest.0.as_slice());
+            sqlx::query(sql).bind(plugin.0).bind(digest).execute(&mut **tx).await?;
+        }
+        // There is one writer at a time.
+        Tx::Sqlite(_) => {}
+    }
+    Ok(())
 }
 
 /// The version with a digest, active or not; if several plugins have it, that of a built-in one or else of the first one.
@@ -273,8 +313,9 @@ pub async fn set_state_of(
 }
 
 /// Takes a version out, and its bytes if no other plugin has them; `false` if the plugin has no such version. Bytes in an object store are loose then, and
-/// to be removed.
+/// to be removed. Whoever deletes several versions calls [`hold_components`] first.
 pub async fn delete_version(tx: &mut Tx, plugin: PluginId, digest: Digest, now: Timestamp) -> Result<bool> {
+    hold_components(tx, plugin, Some(digest)).await?;
     let bytes = digest.0.as_slice();
     let no_default =
         "UPDATE plugins SET default_digest = NULL, updated_at = $3 WHERE uuid = $1 AND default_digest = $2";

@@ -5,6 +5,7 @@
 mod abandoned;
 mod bulk;
 mod claims;
+mod components;
 mod differential;
 mod errors;
 mod fixtures;

@@ -9,7 +9,7 @@ use watcher_store::plugin::{self, User};
 use watcher_store::testing::{Backend, backends, dump, install, run};
 use watcher_store::{Lease, Page, SortDir, Tx, Visibility, action, action_plan};
 
-use crate::fixtures::{Chain, Fixtures, digest, project, reread_plan};
+use crate::fixtures::{Chain, Fixtures, UNDO, digest, project, reread_plan};
 
 /// Components of the plans here: a strategy, two planners and four handlers, each that of a built-in plugin.
 const COMPONENTS: [(u8, PluginKind); 7] = [
@@ -173,8 +173,7 @@ async fn plans_that_were_made_before_are_known_after_the_upgrade() {
                 assert_eq!(action::list_of_plan(&mut tx, plan.id).await.unwrap(), []);
             }
         }
-        let sql = "DROP TABLE plan_components; DELETE FROM schema_migrations WHERE version = 110";
-        run(&mut tx, sql).await.unwrap();
+        run(&mut tx, UNDO).await.unwrap();
         tx.commit().await.unwrap();
         store.migrate().await.unwrap();
         let mut tx = store.begin().await.unwrap();

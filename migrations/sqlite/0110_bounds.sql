@@ -13,3 +13,10 @@ INSERT INTO plan_components (action_plan_id, digest)
         WHERE deleted = 0 AND state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING')
     UNION SELECT a.action_plan_id, a.digest FROM actions a JOIN action_plans p ON p.uuid = a.action_plan_id
         WHERE a.deleted = 0 AND p.deleted = 0 AND p.state IN ('RECOMMENDED', 'PENDING', 'ONGOING', 'CANCELLING');
+
+-- Components that no version has: two projects that deleted the same one at the same time left it behind. Blobs of such are to be removed.
+INSERT INTO loose_blobs (place, name, doomed, since)
+    SELECT c.blob_place, c.blob_name, true, c.created_at FROM components c
+        WHERE c.blob_place <> '' AND NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = c.digest)
+    ON CONFLICT (place, name) DO NOTHING;
+DELETE FROM components WHERE NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = components.digest);
