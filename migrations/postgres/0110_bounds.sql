@@ -20,3 +20,8 @@ INSERT INTO loose_blobs (place, name, doomed, since)
         WHERE c.blob_place <> '' AND NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = c.digest)
     ON CONFLICT (place, name) DO NOTHING;
 DELETE FROM components WHERE NOT EXISTS (SELECT 1 FROM plugin_versions v WHERE v.digest = components.digest);
+
+-- Events: those of one project, those of one hour, and those that the owner of a plugin sees of others.
+CREATE INDEX plugin_events_project ON plugin_events (plugin_id, project_id, id);
+CREATE INDEX plugin_events_happened ON plugin_events (project_id, happened_at);
+CREATE INDEX plugin_events_owner ON plugin_events (plugin_id, id) WHERE event NOT IN ('accepted', 'dropped', 'granted');

@@ -35,6 +35,12 @@ pub enum RegistryError {
         /// How many it may begin.
         limit: u64,
     },
+    /// A project changes plugins too often.
+    #[error("quota exceeded: the project may make {limit} changes of plugins per hour")]
+    TooManyChanges {
+        /// How many it may make.
+        limit: u64,
+    },
     /// A project has as many uploads under way as it may have.
     #[error("the project may have {limit} uploads under way at a time")]
     TooManyAtOnce {

@@ -61,6 +61,7 @@ impl Registry {
         {
             return Ok(before);
         }
+        self.may_change(&mut tx, actor, now).await?;
         plugin::set_grant(&mut tx, id, project, &grant, now).await?;
         let versions = match &grant.versions {
             GrantedVersions::Any => json!("any"),

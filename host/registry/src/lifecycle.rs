@@ -85,6 +85,7 @@ impl Registry {
         if after == before.value {
             return Ok(before);
         }
+        self.may_change(&mut tx, actor, now).await?;
         plugin::update(&mut tx, &after, now).await?;
         actor.note(&mut tx, id, "updated", after.default_digest, Value::Object(detail), now).await?;
         self.follow(&mut tx, &after, now).await?;
@@ -110,6 +111,9 @@ impl Registry {
         let before = found_release(&mut tx, actor, id, version).await?;
         if before.version.state == state {
             return Ok(before);
+        }
+        if state != VersionState::Deactivated {
+            self.may_change(&mut tx, actor, now).await?;
         }
         let digest = before.version.version.digest;
         plugin::set_state_of(&mut tx, id, digest, state, now).await?;

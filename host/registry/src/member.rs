@@ -32,6 +32,7 @@ impl Registry {
             return Err(RegistryError::Member(project.0.clone()));
         }
         ask("members of plugins", standing.usage.members, 1, standing.limits.members)?;
+        self.may_change(&mut tx, actor, now).await?;
         actor.note(&mut tx, id, "member_offered", None, json!({"member": project}), now).await?;
         let member = plugin::find_member(&mut tx, id, project).await?;
         plugin::bump(&mut tx).await?;
@@ -101,6 +102,9 @@ impl Registry {
             (false, MemberStatus::Accepted) => "accepted",
             (false, MemberStatus::Pending | MemberStatus::Rejected) => "dropped",
         };
+        if member.is_none_or(|member| member.status != MemberStatus::Accepted) {
+            self.may_change(&mut tx, actor, now).await?;
+        }
         actor.note(&mut tx, id, event, None, json!({"member": project}), now).await?;
         plugin::bump(&mut tx).await?;
         tx.commit().await?;

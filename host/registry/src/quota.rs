@@ -48,6 +48,8 @@ quotas! {
     members = 1000,
     /// Uploads that it may begin within an hour, whatever becomes of them.
     uploads_per_hour = 60,
+    /// Changes of plugins that it may make within an hour, whosever they are.
+    changes_per_hour = 1000,
     /// Bytes of one component.
     component_bytes = 64 << 20,
 }
@@ -63,6 +65,8 @@ pub struct Standing {
     pub usage: Usage,
     /// Uploads that it began within the last hour.
     pub uploads: u64,
+    /// Changes of plugins that it made within the last hour.
+    pub changes: u64,
 }
 
 /// Whether there is a limit of this name.
@@ -84,7 +88,9 @@ impl Registry {
         let own = plugin::limits(tx, project).await?;
         let (limits, runs) = (self.options.quotas.with(&own), self.options.runs.with(&own));
         let usage = plugin::usage(tx, project).await?;
-        Ok(Standing { limits, runs, usage, uploads: plugin::uploads_since(tx, project, now - HOUR).await? })
+        let uploads = plugin::uploads_since(tx, project, now - HOUR).await?;
+        let changes = plugin::events_since(tx, project, now - plugin::COUNTED).await?;
+        Ok(Standing { limits, runs, usage, uploads, changes })
     }
 
     /// What all runs of a project may use together.
@@ -115,6 +121,20 @@ impl Registry {
         tx.commit().await?;
         tracing::info!(project.id = %project, "limits of project {project} changed");
         Ok(standing)
+    }
+
+    /// Refuses a change that would be one too many of the caller's project within the hour: each is written down for good. Administrators are not
+    /// asked, and neither is whoever takes something back or switches it off, which needs a change that gave it.
+    ///
+    /// # Errors
+    /// [`RegistryError::TooManyChanges`].
+    pub(crate) async fn may_change(&self, tx: &mut Tx, actor: &Actor, now: Timestamp) -> Result<()> {
+        let Some(project) = actor.project.as_ref().filter(|_| !actor.is_admin) else { return Ok(()) };
+        let limit = self.options.quotas.with(&plugin::limits(tx, project).await?).changes_per_hour;
+        if plugin::events_since(tx, project, now - plugin::COUNTED).await? >= limit {
+            return Err(RegistryError::TooManyChanges { limit });
+        }
+        Ok(())
     }
 
     /// Lets an upload of the caller's project begin: it is counted, whatever becomes of it, and has a place in memory until it has ended.

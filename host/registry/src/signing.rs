@@ -150,6 +150,7 @@ impl Registry {
         if all == before {
             return Ok(all);
         }
+        self.may_change(&mut tx, actor, now).await?;
         let keys: Vec<&str> = added.iter().map(|signature| signature.key.as_str()).collect();
         actor.note(&mut tx, id, "signed", Some(digest), json!({"keys": keys}), now).await?;
         plugin::bump(&mut tx).await?;

@@ -17,7 +17,8 @@ use utoipa::{Modify, OpenApi};
 
 pub(crate) use self::complete::MICROVERSION;
 pub(crate) use self::parts::{
-    Headers, InUseProblems, PageArguments, PatchOperation, ReadProblems, UploadProblems, VersionPath, WriteProblems,
+    ChangeProblems, Headers, InUseProblems, PageArguments, PatchOperation, ReadProblems, UploadProblems, VersionPath,
+    WriteProblems,
 };
 use self::parts::{Problem, TokenProblem, TokenProblemDetail};
 use crate::text;

@@ -122,6 +122,15 @@ pub(crate) enum InUseProblems {
     Conflict(Problem),
 }
 
+/// What a change of a plugin answers besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what `ApiError` answers")]
+pub(crate) enum ChangeProblems {
+    /// The project changes plugins too often
+    #[response(status = 429)]
+    TooMany(Problem),
+}
+
 /// What an upload answers besides.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes what `ApiError` answers")]

@@ -221,6 +221,27 @@ async fn what_cannot_be_a_plugin_is_refused_with_everything_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_project_that_changes_plugins_too_often_is_told_so_and_its_kill_switch_works() {
+    for (backend, service) in Service::each().await {
+        let path = service.uploaded("member-a", &strategy("mine", "1.0.0", "g")).await;
+        let quota =
+            service.ok("admin", "PUT", "/v1/plugin_quotas/a", Some(json!({"limits": {"changes_per_hour": 2}}))).await;
+        assert_eq!((&quota["limits"]["changes_per_hour"], &quota["usage"]["changes_per_hour"]), (&json!(2), &json!(1)));
+        let describe = |text: &str| Some(json!([{"op": "replace", "path": "/description", "value": text}]));
+        service.ok("member-a", "PATCH", &path, describe("one")).await;
+        let answer = service.call_as("member-a", "PATCH", &path, describe("two")).await;
+        assert_eq!(answer.status, 429, "{}", backend.name);
+        assert!(answer.fault().contains("2 changes of plugins per hour"), "{}", answer.fault());
+        service.ok("admin", "PATCH", &path, describe("two")).await;
+        service.ok("member-a", "POST", &format!("{path}/versions/1.0.0/deactivate"), None).await;
+        assert_eq!(
+            service.refused("member-a", "POST", &format!("{path}/versions/1.0.0/reactivate"), None).await.0,
+            429
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_project_has_no_more_audits_and_plans_that_wait_and_run_than_it_may_have() {
     for (_, service) in Service::each().await {
         let limits = json!({"limits": {"active_audits": 2, "active_plans": 1}});

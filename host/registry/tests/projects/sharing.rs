@@ -313,3 +313,65 @@ async fn offers_are_counted() {
         assert!(!stage.sees(id, "c").await, "{}", store.name);
     }
 }
+
+#[tokio::test]
+async fn a_project_that_changes_plugins_too_often_waits_and_can_still_switch_off_and_take_back() {
+    for store in backends().await {
+        let mut stage = Stage::with_built_in(&store).await;
+        let quotas = Quotas { changes_per_hour: 4, ..Quotas::default() };
+        stage.registry = stage.registry.with_options(RegistryOptions { quotas, ..RegistryOptions::default() });
+        let (a, b, registry) = (actor("a"), actor("b"), &stage.registry);
+        let told = "quota exceeded: the project may make 4 changes of plugins per hour";
+        let describe = async |actor: &_, id, text: &str| {
+            let changes = Changes { description: Change::Set(text.to_owned()), ..Changes::default() };
+            registry.update(actor, id, &changes).await.map_err(|error| error.to_string())
+        };
+        let id = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap().plugin.id;
+        stage.show(id, PluginVisibility::Shared).await;
+        registry.offer(&a, id, &project("b")).await.unwrap();
+        registry.answer(&b, id, &project("b"), Accepted).await.unwrap();
+        describe(&a, id, "one").await.unwrap();
+        registry.set_state(&a, id, "1.0.0", VersionState::Deprecated, None).await.unwrap();
+        assert_eq!(registry.standing(&project("a")).await.unwrap().changes, 4, "{}: the upload, too", store.name);
+
+        assert_eq!(describe(&a, id, "two").await.unwrap_err(), told, "{}", store.name);
+        assert_eq!(describe(&a, id, "one").await.unwrap().description.as_deref(), Some("one"), "nothing changes");
+        let reactivated = registry.set_state(&a, id, "1.0.0", VersionState::Active, None).await;
+        assert_eq!(reactivated.unwrap_err().to_string(), told);
+        assert_eq!(registry.offer(&a, id, &project("c")).await.unwrap_err().to_string(), told);
+        assert!(!stage.sees(id, "c").await, "nothing of it is done");
+        describe(&admin(), id, "by an administrator").await.unwrap();
+        // What switches off and takes back is never refused, nor are uploads, which have a limit of their own.
+        registry.set_state(&a, id, "1.0.0", VersionState::Deactivated, None).await.unwrap();
+        registry.stop_users(&a, id, "1.0.0", None).await.unwrap();
+        registry.withdraw(&a, id, &project("b")).await.unwrap();
+        let other = stage.upload("a", &action("other", "1.0.0", "")).await.unwrap().plugin.id;
+        registry.delete_version(&a, other, "1.0.0").await.unwrap();
+        registry.delete(&a, other).await.unwrap();
+
+        stage.clock.advance(Duration::from_hours(1));
+        describe(&a, id, "two").await.unwrap();
+        let more = [("changes_per_hour".to_owned(), Some(1))];
+        registry.set_limits(&project("a"), &more).await.unwrap();
+        assert!(describe(&a, id, "three").await.unwrap_err().contains("may make 1 changes"));
+    }
+}
+
+#[tokio::test]
+async fn who_accepts_too_often_waits_and_can_still_drop() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let id = stage.upload("a", &action("mine", "1.0.0", "")).await.unwrap().plugin.id;
+        stage.show(id, PluginVisibility::Community).await;
+        let b = actor("b");
+        let limits = [("changes_per_hour".to_owned(), Some(3))];
+        stage.registry.set_limits(&project("b"), &limits).await.unwrap();
+        let answer = async |status| stage.registry.answer(&b, id, &project("b"), status).await;
+        for status in [Accepted, Rejected, Accepted] {
+            answer(status).await.unwrap();
+        }
+        assert_eq!(answer(Rejected).await.unwrap(), Rejected, "{}: it was accepted before", store.name);
+        let refused = answer(Accepted).await;
+        assert!(matches!(refused, Err(RegistryError::TooManyChanges { limit: 3 })), "{}", store.name);
+    }
+}

@@ -221,7 +221,7 @@ impl SandboxConfig {
 section! {
     /// What projects may keep in the registry of plugins, and how uploads are checked.
     RegistryConfig {
-        /// Plugins of one project. This and the next five are for projects that have no limits of their own.
+        /// Plugins of one project. This and the next six are for projects that have no limits of their own.
         plugins: u64 = Quotas::default().plugins, in 0..=1_000_000_000;
         /// Versions of all plugins of one project.
         versions: u64 = Quotas::default().versions, in 0..=1_000_000_000;
@@ -231,6 +231,8 @@ section! {
         members: u64 = Quotas::default().members, in 0..=1_000_000_000;
         /// Uploads that one project may begin within an hour.
         uploads_per_hour: u64 = Quotas::default().uploads_per_hour, in 0..=1_000_000_000;
+        /// Changes of plugins that one project may make within an hour; administrators may make more.
+        changes_per_hour: u64 = Quotas::default().changes_per_hour, in 0..=1_000_000_000;
         /// Bytes of one component.
         component_bytes: u64 = Quotas::default().component_bytes, in 0..=1 << 30;
         /// Most bytes of a component, whatever a project may have.
@@ -266,6 +268,7 @@ impl RegistryConfig {
                 bytes: self.bytes,
                 members: self.members,
                 uploads_per_hour: self.uploads_per_hour,
+                changes_per_hour: self.changes_per_hour,
                 component_bytes: self.component_bytes,
             },
             runs,

@@ -1,4 +1,6 @@
-//! Who did what to a plugin. Rows are added in the transaction that does it, and never changed.
+//! Who did what to a plugin. Rows are added in the transaction that does it, and never changed. Of what a project took up and gave up again, old rows go.
+
+use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -78,6 +80,11 @@ impl TryFrom<Row> for EventRow {
     }
 }
 
+/// How far back events count against what a project may do.
+pub const COUNTED: Duration = Duration::from_hours(1);
+/// Acceptances of a plugin by a project, and their ends, that are kept; those that still [count](COUNTED) are kept besides.
+pub const ANSWERS_KEPT: u32 = 100;
+
 /// Writes down what somebody does.
 pub async fn insert_event(tx: &mut Tx, event: &NewEvent<'_>, now: Timestamp) -> Result<()> {
     let sql = "INSERT INTO plugin_events (plugin_id, project_id, user_id, event, digest, detail, happened_at) \
@@ -85,8 +92,26 @@ pub async fn insert_event(tx: &mut Tx, event: &NewEvent<'_>, now: Timestamp) -> 
     let (project, detail) = (event.project.map(|project| &project.0), json(&event.detail)?);
     let digest = event.digest.as_ref().map(|digest| digest.0.as_slice());
     execute!(tx, sql, event.plugin.0, project, event.user, event.event, digest, &detail, now)?;
+    // Thousands of projects may accept a plugin and drop it again as often as they like.
+    if let ("accepted" | "dropped", Some(project)) = (event.event, project) {
+        let old = "DELETE FROM plugin_events WHERE plugin_id = $1 AND project_id = $2 AND event IN ('accepted', 'dropped') \
+                   AND happened_at <= $3 AND id <= (SELECT e.id FROM plugin_events e WHERE e.plugin_id = $1 AND e.project_id = $2 \
+                   AND e.event IN ('accepted', 'dropped') ORDER BY e.id DESC LIMIT 1 OFFSET $4)";
+        execute!(tx, old, event.plugin.0, project, now - COUNTED, i64::from(ANSWERS_KEPT))?;
+    }
     Ok(())
 }
+
+/// How many events a project wrote after `since`.
+pub async fn events_since(tx: &mut Tx, project: &ProjectId, since: Timestamp) -> Result<u64> {
+    let sql = "SELECT count(*) FROM plugin_events WHERE project_id = $1 AND happened_at > $2";
+    let count = scalar!(tx, i64, sql, &project.0, since)?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+const COLUMNS: &str = "id, plugin_id, project_id, user_id, event, digest, detail, happened_at";
+/// What projects do for themselves.
+const FOR_THEMSELVES: &str = "'accepted', 'dropped', 'granted'";
 
 /// Which events somebody sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,18 +133,28 @@ pub async fn events(
     dir: SortDir,
     limit: u32,
 ) -> Result<Vec<EventRow>> {
-    let columns = "id, plugin_id, project_id, user_id, event, digest, detail, happened_at";
-    let select = Select::new(columns, "plugin_events").filter("plugin_id = ?", plugin.0);
-    let select = match filter {
-        EventFilter::All => select,
+    let (after, direction) = match dir {
+        SortDir::Asc => ("id > ?", "ASC"),
+        SortDir::Desc => ("id < ?", "DESC"),
+    };
+    let then = format!("ORDER BY id {direction} LIMIT {limit}");
+    let of = |project: Option<&ProjectId>| {
+        let select = Select::new(COLUMNS, "plugin_events").filter("plugin_id = ?", plugin.0);
+        select.filter_some("project_id = ?", project.map(|project| project.0.as_str())).filter_some(after, marker)
+    };
+    let mut rows: Vec<EventRow> = match filter {
+        EventFilter::All => return of(None).then(&then).all::<Row, _>(tx).await,
+        EventFilter::Project(project) => return of(Some(project)).then(&then).all::<Row, _>(tx).await,
+        // Each part has an index of its own, so that nobody reads through what all others did for themselves.
         EventFilter::Owner(project) => {
-            select.filter("(project_id = ? OR event NOT IN ('accepted', 'dropped', 'granted'))", project.0.as_str())
+            of(Some(project)).only(&format!("event IN ({FOR_THEMSELVES})")).then(&then).all::<Row, _>(tx).await?
         }
-        EventFilter::Project(project) => select.filter("project_id = ?", project.0.as_str()),
     };
-    let (select, direction) = match dir {
-        SortDir::Asc => (select.filter_some("id > ?", marker), "ASC"),
-        SortDir::Desc => (select.filter_some("id < ?", marker), "DESC"),
-    };
-    select.then(&format!("ORDER BY id {direction} LIMIT {limit}")).all::<Row, _>(tx).await
+    rows.extend(of(None).only(&format!("event NOT IN ({FOR_THEMSELVES})")).then(&then).all::<Row, EventRow>(tx).await?);
+    match dir {
+        SortDir::Asc => rows.sort_by_key(|row| row.serial),
+        SortDir::Desc => rows.sort_by_key(|row| std::cmp::Reverse(row.serial)),
+    }
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(rows)
 }

@@ -30,7 +30,7 @@ pub use blob::{
     expect_blob, forget_blob, give_up_blob, loose_blobs, relocate,
 };
 pub use change::{bump, number};
-pub use event::{EventFilter, EventRow, NewEvent, events, insert_event};
+pub use event::{ANSWERS_KEPT, COUNTED, EventFilter, EventRow, NewEvent, events, events_since, insert_event};
 pub use grant::{grant_of, set_grant};
 pub use member::{
     Member, accept, drop_not_offered, find_member, members, memberships, offer, remove_member, repoint_goal, set_status,

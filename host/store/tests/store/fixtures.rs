@@ -15,7 +15,8 @@ use watcher_domain::{
 use watcher_store::{Store, Tx, action, action_plan, audit, goal, strategy};
 
 /// Takes back what the newest migration made.
-pub(crate) const UNDO: &str = "DROP TABLE plan_components; DELETE FROM schema_migrations WHERE version = 110";
+pub(crate) const UNDO: &str = "DROP TABLE plan_components; DROP INDEX plugin_events_project; \
+     DROP INDEX plugin_events_happened; DROP INDEX plugin_events_owner; DELETE FROM schema_migrations WHERE version = 110";
 
 #[derive(Default)]
 pub(crate) struct Fixtures {

@@ -8,6 +8,7 @@ mod claims;
 mod components;
 mod differential;
 mod errors;
+mod events;
 mod fixtures;
 mod migrations;
 mod needs;

@@ -100,6 +100,8 @@ pub(crate) struct PluginLimits {
     members: u64,
     /// Uploads begun within an hour.
     uploads_per_hour: u64,
+    /// Changes of plugins made within an hour.
+    changes_per_hour: u64,
     /// Bytes of one component.
     component_bytes: u64,
     /// Calls of plugins at a time; more wait.
@@ -133,6 +135,8 @@ pub(crate) struct PluginAmounts {
     members: u64,
     /// Uploads begun within an hour.
     uploads_per_hour: u64,
+    /// Changes of plugins made within an hour.
+    changes_per_hour: u64,
 }
 
 /// Limits to change; null goes back to the default.
@@ -154,6 +158,7 @@ pub(crate) struct PluginLimitChanges {
     bytes: Option<u64>,
     members: Option<u64>,
     uploads_per_hour: Option<u64>,
+    changes_per_hour: Option<u64>,
     component_bytes: Option<u64>,
     concurrent_calls: Option<u64>,
     requests_per_minute: Option<u64>,
@@ -166,7 +171,7 @@ pub(crate) struct PluginLimitChanges {
 }
 
 fn view(project: ProjectId, standing: &Standing) -> PluginQuotaView {
-    let Standing { limits, runs, usage, uploads } = standing;
+    let Standing { limits, runs, usage, uploads, changes } = standing;
     PluginQuotaView {
         project_id: project.0,
         limits: PluginLimits {
@@ -175,6 +180,7 @@ fn view(project: ProjectId, standing: &Standing) -> PluginQuotaView {
             bytes: limits.bytes,
             members: limits.members,
             uploads_per_hour: limits.uploads_per_hour,
+            changes_per_hour: limits.changes_per_hour,
             component_bytes: limits.component_bytes,
             concurrent_calls: runs.shares.concurrent_calls,
             requests_per_minute: runs.shares.requests_per_minute,
@@ -191,6 +197,7 @@ fn view(project: ProjectId, standing: &Standing) -> PluginQuotaView {
             bytes: usage.bytes,
             members: usage.members,
             uploads_per_hour: *uploads,
+            changes_per_hour: *changes,
         },
     }
 }

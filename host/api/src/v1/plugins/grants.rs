@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
 use crate::context::Context;
 use crate::error::{ApiError, Invalid};
-use crate::openapi::{Headers, ReadProblems, WriteProblems};
+use crate::openapi::{ChangeProblems, Headers, ReadProblems, WriteProblems};
 use crate::policy::Rule;
 use crate::target;
 use crate::time;
@@ -176,7 +176,7 @@ pub(crate) async fn show(
         Headers,
     ),
     request_body = NewPluginGrant,
-    responses((status = 200, description = "The grant", body = PluginGrantView), ReadProblems, WriteProblems)
+    responses((status = 200, description = "The grant", body = PluginGrantView), ReadProblems, WriteProblems, ChangeProblems)
 )]
 pub(crate) async fn update(
     context: Context,

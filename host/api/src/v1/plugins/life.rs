@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
 use crate::context::Context;
 use crate::error::{ApiError, Invalid};
-use crate::openapi::{Headers, ReadProblems, VersionPath, WriteProblems};
+use crate::openapi::{ChangeProblems, Headers, ReadProblems, VersionPath, WriteProblems};
 use crate::policy::Rule;
 use crate::v1::plugins::PluginPath;
 use crate::v1::plugins::view::PluginVersionView;
@@ -90,7 +90,7 @@ pub(crate) async fn deactivate(
     tag = "plugins",
     params(VersionPath, Headers),
     request_body = Option<VersionChange>,
-    responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems)
+    responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems, ChangeProblems)
 )]
 pub(crate) async fn reactivate(
     context: Context,
@@ -107,7 +107,7 @@ pub(crate) async fn reactivate(
     tag = "plugins",
     params(VersionPath, Headers),
     request_body = Option<VersionChange>,
-    responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems)
+    responses((status = 200, description = "The version", body = PluginVersionView), ReadProblems, WriteProblems, ChangeProblems)
 )]
 pub(crate) async fn deprecate(
     context: Context,

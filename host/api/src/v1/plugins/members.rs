@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
 use crate::context::Context;
 use crate::error::{ApiError, Invalid};
-use crate::openapi::{Headers, ReadProblems, WriteProblems};
+use crate::openapi::{ChangeProblems, Headers, ReadProblems, WriteProblems};
 use crate::policy::Rule;
 use crate::target;
 use crate::v1::Created;
@@ -74,7 +74,7 @@ pub(crate) async fn list(
     responses(
         (status = 201, description = "The member", body = PluginMemberView,
          headers(("Location" = String, description = "Where it is"))),
-        ReadProblems, WriteProblems,
+        ReadProblems, WriteProblems, ChangeProblems,
     )
 )]
 pub(crate) async fn offer(
@@ -106,7 +106,7 @@ pub(crate) async fn offer(
         Headers,
     ),
     request_body = PluginAnswer,
-    responses((status = 200, description = "The member", body = PluginMemberView), ReadProblems, WriteProblems)
+    responses((status = 200, description = "The member", body = PluginMemberView), ReadProblems, WriteProblems, ChangeProblems)
 )]
 pub(crate) async fn answer(
     context: Context,

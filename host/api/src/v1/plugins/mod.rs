@@ -130,9 +130,9 @@ pub(crate) fn told(error: RegistryError, plugin: &str) -> ApiError {
     match error {
         RegistryError::Refused(refusal) => ApiError::Refused(refusal),
         RegistryError::Quota { .. } => ApiError::Quota(error.to_string()),
-        RegistryError::TooManyUploads { .. } | RegistryError::TooManyAtOnce { .. } => {
-            ApiError::TooMany(error.to_string())
-        }
+        RegistryError::TooManyUploads { .. }
+        | RegistryError::TooManyChanges { .. }
+        | RegistryError::TooManyAtOnce { .. } => ApiError::TooMany(error.to_string()),
         RegistryError::Busy => ApiError::Busy(error.to_string()),
         RegistryError::SameComponent { .. }
         | RegistryError::SameNumber { .. }

@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::body::{Body, Fields};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::openapi::{Headers, ReadProblems, VersionPath, WriteProblems};
+use crate::openapi::{ChangeProblems, Headers, ReadProblems, VersionPath, WriteProblems};
 use crate::policy::Rule;
 use crate::v1::plugins::PluginPath;
 
@@ -66,7 +66,7 @@ pub(crate) async fn show(
     post, path = "/v1/plugins/{plugin}/versions/{version}/signatures", operation_id = "sign_plugin", tag = "plugins",
     params(VersionPath, Headers),
     request_body = PluginSignatureView,
-    responses((status = 200, description = "The signatures", body = PluginSignatureList), ReadProblems, WriteProblems)
+    responses((status = 200, description = "The signatures", body = PluginSignatureList), ReadProblems, WriteProblems, ChangeProblems)
 )]
 pub(crate) async fn add(
     context: Context,

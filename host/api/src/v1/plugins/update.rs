@@ -10,7 +10,7 @@ use crate::arguments::Arguments;
 use crate::body::Body;
 use crate::context::Context;
 use crate::error::{ApiError, Invalid};
-use crate::openapi::{Headers, PatchOperation, ReadProblems, WriteProblems};
+use crate::openapi::{ChangeProblems, Headers, PatchOperation, ReadProblems, WriteProblems};
 use crate::patch::{self, Limits};
 use crate::patched::Patched;
 use crate::policy::Rule;
@@ -32,7 +32,7 @@ const LONGEST_DESCRIPTION: usize = 4096;
     patch, path = "/v1/plugins/{plugin}", operation_id = "update_plugin", tag = "plugins",
     params(("plugin" = String, Path, description = "UUID"), Headers),
     request_body = Vec<PatchOperation>,
-    responses((status = 200, description = "The plugin", body = PluginView), ReadProblems, WriteProblems)
+    responses((status = 200, description = "The plugin", body = PluginView), ReadProblems, WriteProblems, ChangeProblems)
 )]
 pub(crate) async fn update(
     context: Context,
