@@ -192,14 +192,13 @@ pub async fn list(
     page: &Page<Sort>,
     visible: &Visibility,
 ) -> Result<Vec<Stored<Action>>> {
-    let select = TABLE
-        .select()
-        .filter_some("action_plan_id = ?", filter.action_plan.map(|plan| plan.0))
-        .filter_some(
-            "action_plan_id IN (SELECT p.uuid FROM action_plans p WHERE p.audit_id = ?)",
-            filter.audit.map(|audit| audit.0),
-        )
-        .visible(visible);
+    let select = TABLE.select().filter_some("action_plan_id = ?", filter.action_plan.map(|plan| plan.0)).filter_some(
+        "action_plan_id IN (SELECT p.uuid FROM action_plans p WHERE p.audit_id = ?)",
+        filter.audit.map(|audit| audit.0),
+    );
+    // A plan has few actions of all that there are.
+    let is_short = filter.action_plan.is_some() || filter.audit.is_some();
+    let select = if is_short { select.visible(visible) } else { select.visible_among_all(visible) };
     TABLE.list::<Row, _, _>(tx, select, page).await
 }
 

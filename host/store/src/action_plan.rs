@@ -152,8 +152,9 @@ pub async fn list(
         .select()
         .filter_some("audit_id = ?", filter.audit.map(|audit| audit.0))
         .filter_some("strategy_id = ?", filter.strategy.map(|strategy| strategy.0))
-        .filter_some("state = ?", filter.state.map(ActionPlanState::as_str))
-        .visible(visible);
+        .filter_some("state = ?", filter.state.map(ActionPlanState::as_str));
+    // An audit has few plans.
+    let select = if filter.audit.is_some() { select.visible(visible) } else { select.visible_among_all(visible) };
     TABLE.list::<Row, _, _>(tx, select, page).await
 }
 

@@ -178,7 +178,7 @@ pub async fn list(
         .filter_some("strategy_id = ?", filter.strategy.map(|strategy| strategy.0))
         .filter_some("state = ?", filter.state.map(AuditState::as_str))
         .filter_some("audit_type = ?", filter.audit_type.map(AuditType::as_str))
-        .visible(visible);
+        .visible_among_all(visible);
     TABLE.list::<Row, _, _>(tx, select, page).await
 }
 

@@ -133,7 +133,7 @@ pub async fn list(
         .select()
         .filter_some("goal_id = ?", filter.goal.map(|goal| goal.0))
         .filter_some("strategy_id = ?", filter.strategy.map(|strategy| strategy.0))
-        .visible(visible);
+        .visible_among_all(visible);
     TABLE.list::<Row, _, _>(tx, select, page).await
 }
 

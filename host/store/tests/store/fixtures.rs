@@ -16,7 +16,9 @@ use watcher_store::{Store, Tx, action, action_plan, audit, goal, strategy};
 
 /// Takes back what the newest migration made.
 pub(crate) const UNDO: &str = "DROP TABLE plan_components; DROP INDEX plugin_events_project; \
-     DROP INDEX plugin_events_happened; DROP INDEX plugin_events_owner; DELETE FROM schema_migrations WHERE version = 110";
+     DROP INDEX plugin_events_happened; DROP INDEX plugin_events_owner; \
+     DROP INDEX audit_templates_project; DROP INDEX audits_project; DROP INDEX action_plans_project; DROP INDEX actions_project; \
+     DELETE FROM schema_migrations WHERE version = 110";
 
 #[derive(Default)]
 pub(crate) struct Fixtures {

@@ -7,7 +7,7 @@ use watcher_store::{
     Page, SortDir, Stored, Tx, Visibility, action, action_plan, audit, audit_template, goal, strategy,
 };
 
-use crate::fixtures::Fixtures;
+use crate::fixtures::{Fixtures, project};
 
 const ALL: &Visibility = &Visibility::All;
 
@@ -190,4 +190,73 @@ async fn a_list_after_a_row_that_is_not_there_is_empty() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_project_lists_what_it_has_and_who_has_none_lists_what_is_nobodys() {
+    for store in backends().await {
+        let make = Fixtures::default();
+        let chain = make.chain(&store).await;
+        let mut tx = store.begin().await.unwrap();
+        for (owner, count) in [(None, 1), (project("p"), 2), (project("q"), 3)] {
+            for number in 0..count {
+                let name = format!("{owner:?}{number}");
+                let mut audit = make.audit(&name, &chain.goal, Some(&chain.strategy));
+                audit.project_id.clone_from(&owner);
+                audit::insert(&mut tx, &audit).await.unwrap();
+                let plan = make.plan(&audit, &chain.strategy);
+                action_plan::insert(&mut tx, &plan).await.unwrap();
+                action::insert_many(&mut tx, &make.actions(&plan, 1)).await.unwrap();
+                let mut template = make.template(&name, &chain.goal, None);
+                template.project_id.clone_from(&owner);
+                audit_template::insert(&mut tx, &template).await.unwrap();
+                for (seen_by, sees) in [(None, owner.is_none()), (project("p"), owner == project("p"))] {
+                    let visible = &Visibility::of(seen_by.as_ref());
+                    let page = everything(action::Sort::Serial);
+                    for filter in [
+                        action::ActionFilter { action_plan: Some(plan.id), audit: None },
+                        action::ActionFilter { action_plan: None, audit: Some(audit.id) },
+                    ] {
+                        let listed = action::list(&mut tx, &filter, &page, visible).await.unwrap();
+                        assert_eq!(
+                            listed.len(),
+                            usize::from(sees),
+                            "{}: actions of {owner:?} for {seen_by:?}",
+                            store.name
+                        );
+                    }
+                    let page = everything(action_plan::Sort::Serial);
+                    let filter = action_plan::ActionPlanFilter { audit: Some(audit.id), ..Default::default() };
+                    let listed = action_plan::list(&mut tx, &filter, &page, visible).await.unwrap();
+                    assert_eq!(listed.len(), usize::from(sees), "{}: plans of {owner:?} for {seen_by:?}", store.name);
+                }
+            }
+        }
+        // One audit and one plan more are of the chain, which is nobody's.
+        for (seen_by, audits, templates, actions) in
+            [(None, 2, 1, 1), (project("p"), 2, 2, 2), (project("none"), 0, 0, 0)]
+        {
+            let visible = &Visibility::of(seen_by.as_ref());
+            let tx = &mut tx;
+            let listed = audit::list(tx, &audit::AuditFilter::default(), &everything(audit::Sort::Name), visible).await;
+            assert_eq!(listed.unwrap().len(), audits, "{}: audits for {seen_by:?}", store.name);
+            let (filter, page) = (action_plan::ActionPlanFilter::default(), everything(action_plan::Sort::AuditSerial));
+            let listed = action_plan::list(tx, &filter, &page, visible).await;
+            assert_eq!(listed.unwrap().len(), audits, "{}: plans for {seen_by:?}", store.name);
+            let (filter, page) = (action::ActionFilter::default(), everything(action::Sort::ActionPlanSerial));
+            assert_eq!(action::list(tx, &filter, &page, visible).await.unwrap().len(), actions, "{}", store.name);
+            let (filter, page) =
+                (audit_template::AuditTemplateFilter::default(), everything(audit_template::Sort::Name));
+            assert_eq!(
+                audit_template::list(tx, &filter, &page, visible).await.unwrap().len(),
+                templates,
+                "{}",
+                store.name
+            );
+        }
+    }
+}
+
+const fn everything<S>(sort: S) -> Page<S> {
+    Page { limit: 1000, marker: None, sort, dir: SortDir::Asc, show_deleted: false }
 }
