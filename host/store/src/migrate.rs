@@ -44,9 +44,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     80 "0080_retention",
     90 "0090_active",
     100 "0100_journals",
-    110 "0110_plan_components",
-    120 "0120_lost_runs",
     110 "0110_bounds",
+    120 "0120_lost_runs",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.
