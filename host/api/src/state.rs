@@ -130,7 +130,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Half of the connections of a pool; more requests wait.
+    /// Half of the connections to PostgreSQL of a pool; more requests wait. With SQLite they take turns with its four readers and one writer.
     const REQUESTS_OF_PROJECT: usize = 8;
     /// All requests of all projects: there are not so many connections of clients.
     const REQUESTS: usize = 1 << 20;

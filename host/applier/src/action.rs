@@ -48,7 +48,7 @@ struct Prepared {
 
 /// What handles actions of one type in a plan that runs.
 pub(crate) struct Handler {
-    plugin: PluginId,
+    pub(crate) plugin: PluginId,
     /// Read once for all actions, or why they cannot be.
     schemas: OnceCell<Arc<Result<Schemas, String>>>,
 }

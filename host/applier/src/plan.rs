@@ -245,6 +245,11 @@ impl Applier {
         let strategy = strategy::get(&mut tx, claimed.plan.strategy_id).await?;
         let handlers = find_handlers(&mut tx, &claimed.plan, &actions).await?;
         drop(tx);
+        let mut tx = self.store.begin().await?;
+        for (digest, handler) in &handlers {
+            plugin::run_through(&mut tx, claimed.plan.id, *digest, handler.plugin).await?;
+        }
+        tx.commit().await?;
         let rule = strategy
             .and_then(|strategy| self.options.action_execution_rule.get(&strategy.value.name).copied())
             .unwrap_or_default();

@@ -232,7 +232,7 @@ async fn remove_version(
     Ok(actor.note(tx, plugin.id, "version_deleted", Some(digest), detail, now).await?)
 }
 
-/// Refuses to delete what somebody needs. What other projects have is counted and not named; where they may not use the plugin any more,
+/// Refuses to delete what somebody needs. What other projects have is counted and not named; where the plugin is private now,
 /// only what runs counts.
 async fn refuse_if_used(tx: &mut Tx, actor: &Actor, plugin: &Plugin, digest: Option<Digest>) -> Result<()> {
     if plugin.project_id.is_none() {

@@ -5,7 +5,7 @@ use watcher_domain::plugin::{Specifics, VersionState};
 use watcher_domain::{
     ActionPlanId, ActionPlanState, Audit, AuditId, AuditState, Digest, PluginId, PluginKind, Timestamp,
 };
-use watcher_store::plugin::{self, Plugin};
+use watcher_store::plugin::{self, Handled, Plugin};
 use watcher_store::{Tx, Visibility, action, action_plan, audit, strategy};
 
 use crate::Registry;
@@ -172,12 +172,16 @@ impl Stopper<'_> {
         let mut last = 0;
         loop {
             let page = plugin::plans_handled_by(self.tx, self.digest, last, PAGE).await?;
-            let Some((serial, _)) = page.last() else { return Ok(()) };
+            let Some(Handled { serial, .. }) = page.last() else { return Ok(()) };
             last = *serial;
-            for (_, id) in page {
+            for Handled { id, plugin, .. } in page {
                 let Some(found) = action_plan::get(self.tx, id).await? else { continue };
                 let visible = Visibility::of(found.project_id.as_ref());
-                if plugin::runs_through(self.tx, self.plugin.id, self.digest, &visible).await? {
+                let is_through = match plugin {
+                    Some(plugin) => plugin == self.plugin.id,
+                    None => plugin::runs_through(self.tx, self.plugin.id, self.digest, &visible).await?,
+                };
+                if is_through {
                     self.stop_action_plan(id).await?;
                 }
             }

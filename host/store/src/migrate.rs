@@ -45,7 +45,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     90 "0090_active",
     100 "0100_journals",
     110 "0110_bounds",
-    120 "0120_lost_runs",
+    120 "0120_runs",
 };
 
 /// FNV-1a. It finds accidents; whoever means harm can write to the database anyway.

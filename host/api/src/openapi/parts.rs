@@ -117,7 +117,7 @@ pub(crate) enum WriteProblems {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes what `ApiError` answers")]
 pub(crate) enum InUseProblems {
-    /// Something still needs it
+    /// Something still needs it, or it was changed meanwhile
     #[response(status = 409)]
     Conflict(Problem),
 }

@@ -262,13 +262,11 @@ async fn an_audit_whose_process_goes_away_again_and_again_fails_whatever_its_typ
     for audit_type in [AuditType::Oneshot, AuditType::Continuous, AuditType::Event] {
         let mut stage = Stage::set().await;
         let audit = stage.create(audit_type, |_| {}).await;
-        stage.settle().await;
-        let whole = stage.began().len();
         stage.behave(Behaviour::Hang);
+        if audit_type == AuditType::Event {
+            assert!(stage.call_webhook(audit).await);
+        }
         for _ in 0..5 {
-            if audit_type == AuditType::Event {
-                stage.call_webhook(audit).await;
-            }
             stage.restart(Duration::from_mins(10));
             let begun = stage.began().len();
             tokio::select! {
@@ -283,7 +281,7 @@ async fn an_audit_whose_process_goes_away_again_and_again_fails_whatever_its_typ
         let read = stage.read(audit).await;
         let told = "the audit was begun 5 times and never ended: each time the process that ran it went away";
         assert_eq!((read.state, read.status_message.as_deref()), (AuditState::Failed, Some(told)), "{audit_type}");
-        assert_eq!(stage.began().len(), whole + 5, "{audit_type}");
+        assert_eq!(stage.began().len(), 5, "{audit_type}");
     }
 }
 

@@ -9,7 +9,7 @@ use watcher_domain::{
     Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
     Clock as _, Digest, Ids as _, PluginId, Stamps, Strategy,
 };
-use watcher_registry::{Changes, Stopped};
+use watcher_registry::{Changes, RegistryError, Stopped};
 use watcher_store::plugin::{self, EventFilter};
 use watcher_store::testing::backends;
 use watcher_store::{Lease, SortDir, action, action_plan, audit};
@@ -166,6 +166,32 @@ async fn who_may_use_a_handler_no_more_runs_it_through_the_only_plugin_that_has_
         stage.share(id, "b").await;
         let plan = stage.plan("b", &basic, release.version.version.digest, ActionPlanState::Ongoing).await;
         stage.registry.withdraw(&actor("a"), id, &project("b")).await.unwrap();
+        assert_eq!(stage.stop(id, "1.0.0").await.action_plans.len(), 1, "{}", store.name);
+        assert_eq!(stage.plan_is(plan).await.0, ActionPlanState::Cancelling);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_began_needs_the_plugin_that_it_began_with_and_no_other_one_with_the_same_component() {
+    for store in backends().await {
+        let stage = Stage::with_built_in(&store).await;
+        let basic = stage.strategy("basic", "a").await.unwrap().value;
+        let same = action_of("mine", "1.0.0", "");
+        // Another project has the same bytes, and had them first.
+        let other = stage.upload("c", &same).await.unwrap().plugin.id;
+        let release = stage.upload("a", &same).await.unwrap();
+        let (id, digest) = (release.plugin.id, release.version.version.digest);
+        stage.share(id, "b").await;
+        let plan = stage.plan("b", &basic, digest, ActionPlanState::Ongoing).await;
+        let mut tx = store.begin().await.unwrap();
+        plugin::run_through(&mut tx, plan, digest, id).await.unwrap();
+        tx.commit().await.unwrap();
+        stage.registry.withdraw(&actor("a"), id, &project("b")).await.unwrap();
+
+        let refused = stage.registry.delete_version(&actor("a"), id, "1.0.0").await;
+        assert!(matches!(refused, Err(RegistryError::InUse { has_others: true, .. })), "{}: {refused:?}", store.name);
+        assert_eq!(stage.registry.stop_users(&actor("c"), other, "1.0.0", None).await.unwrap(), Stopped::default());
+        stage.registry.delete_version(&actor("c"), other, "1.0.0").await.unwrap();
         assert_eq!(stage.stop(id, "1.0.0").await.action_plans.len(), 1, "{}", store.name);
         assert_eq!(stage.plan_is(plan).await.0, ActionPlanState::Cancelling);
     }

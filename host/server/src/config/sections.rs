@@ -147,7 +147,7 @@ section! {
         lease_s: u64 = 60, in 3..=86_400;
         /// How often rows are looked for whose message was lost, in seconds.
         sweep_interval_s: u64 = 10, in 1..=3600;
-        /// What happens after a failed action, by strategy: `ANY` (nothing more starts, the default) or `ALWAYS` (later actions go on).
+        /// What happens after a failed action, by name of the strategy, whoever brought it: `ANY` (nothing more starts, the default) or `ALWAYS` (later actions go on).
         action_execution_rule: BTreeMap<String, watcher_applier::ExecutionRule> = BTreeMap::new();
     }
 }

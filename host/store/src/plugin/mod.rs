@@ -39,7 +39,7 @@ pub use quota::{Usage, begin_upload, limits, lock_project, set_limits, uploads_s
 pub use running::{all_latest, effective, latest, may_use, runnable, runs_through, version_seen};
 pub use signature::{add_signature, set_signing_policy, signatures, signatures_by, signing_policy};
 pub use usage::{DayUsage, add_usage, forget_usage, usage_by_day};
-pub use user::{User, audits_at_work, audits_of_strategy, plans_handled_by, users};
+pub use user::{Handled, User, audits_at_work, audits_of_strategy, plans_handled_by, run_through, users};
 pub use version::{
     About, Component, Packed, VersionRecord, VersionState, component, delete_version, descriptions, find_version,
     hold_components, insert_content, insert_version, owned_version, set_state, set_state_of, version, version_numbered,

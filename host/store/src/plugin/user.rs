@@ -26,8 +26,8 @@ pub struct User {
 /// Audits and action plans that have not ended and need a plugin, or only one version of it: at most so many audits, those of the plugin's owner
 /// first, and at most so many plans of each project and version, those that are carried out first.
 ///
-/// A plan keeps the digest of what it runs, not where it came from: it needs the plugin through which its project [runs it](runs_through), and
-/// others with the same bytes are nothing to it.
+/// A plan keeps the digest of what it runs; which plugin its handlers are run through is [written down](run_through) when it begins. Before that, and for its strategy
+/// and planner, it needs the plugin through which its project [runs it](runs_through). Others with the same bytes are nothing to it.
 pub async fn users(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>, limit: u32) -> Result<Vec<User>> {
     let sql = "SELECT a.uuid, a.project_id FROM audits a JOIN strategies s ON s.uuid = a.strategy_id \
                WHERE a.deleted = 0 AND a.state IN ('PENDING', 'ONGOING', 'SUSPENDED') AND s.plugin_id = $1 \
@@ -48,12 +48,11 @@ pub async fn users(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>, limit:
     };
     let mut found: Vec<User> = audits.into_iter().map(audit).collect();
     for (project, digest) in planned(tx, plugin, digest).await? {
-        if runs_through(tx, plugin, digest, &Visibility::of(project.as_ref())).await? {
-            for user in plans_of(tx, project.as_ref(), digest, limit).await? {
-                // A plan may need several versions.
-                if !found.contains(&user) {
-                    found.push(user);
-                }
+        let nearest = runs_through(tx, plugin, digest, &Visibility::of(project.as_ref())).await?;
+        for user in plans_of(tx, project.as_ref(), digest, (plugin, nearest), limit).await? {
+            // A plan may need several versions.
+            if !found.contains(&user) {
+                found.push(user);
             }
         }
     }
@@ -79,17 +78,26 @@ async fn planned(tx: &mut Tx, plugin: PluginId, digest: Option<Digest>) -> Resul
     rows.into_iter().map(read).collect()
 }
 
-/// Plans of a project, or of nobody, that have not ended and run these bytes; at most so many, those that are carried out first.
-async fn plans_of(tx: &mut Tx, project: Option<&ProjectId>, digest: Digest, limit: u32) -> Result<Vec<User>> {
+/// Plans of a project, or of nobody, that have not ended and run these bytes through a plugin, or through nobody knows which if that is the `nearest` to the project; at
+/// most so many, those that are carried out first.
+async fn plans_of(
+    tx: &mut Tx,
+    project: Option<&ProjectId>,
+    digest: Digest,
+    (plugin, nearest): (PluginId, bool),
+    limit: u32,
+) -> Result<Vec<User>> {
     let sql = format!(
         "SELECT p.uuid, p.state FROM plan_components c JOIN action_plans p ON p.uuid = c.action_plan_id \
-         WHERE c.digest = $2 AND {UNENDED} AND COALESCE(p.project_id, '') = $1 \
+         WHERE c.digest = $2 AND {UNENDED} AND COALESCE(p.project_id, '') = $1 AND (c.plugin_id = $4 OR c.plugin_id IS NULL AND $5) \
          ORDER BY CASE WHEN p.state IN ('ONGOING', 'CANCELLING') THEN 0 ELSE 1 END, p.id LIMIT $3"
     );
     let rows: Vec<(Uuid, String)> = on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(project.map_or("", |project| project.0.as_str()))
         .bind(digest.0.as_slice())
         .bind(i64::from(limit))
+        .bind(plugin.0)
+        .bind(nearest)
         .fetch_all(conn)
         .await?);
     let plan = |(id, state): (Uuid, String)| User {
@@ -137,16 +145,38 @@ pub async fn audits_at_work(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<(
     Ok(rows.into_iter().map(|(serial, id)| (serial, AuditId(id))).collect())
 }
 
-/// A page of the action plans that are carried out or wait for it, and need this component of a handler, after that number; with the number of
-/// each.
-pub async fn plans_handled_by(tx: &mut Tx, digest: Digest, after: i64, limit: u32) -> Result<Vec<(i64, ActionPlanId)>> {
-    let sql = "SELECT p.id, p.uuid FROM plan_components c JOIN action_plans p ON p.uuid = c.action_plan_id \
+/// An action plan that is carried out or waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handled {
+    /// Its number.
+    pub serial: i64,
+    /// Its UUID.
+    pub id: ActionPlanId,
+    /// The plugin through which it runs the handler; none before it begins.
+    pub plugin: Option<PluginId>,
+}
+
+/// A page of the action plans that are carried out or wait for it, and need this component of a handler, after that number.
+pub async fn plans_handled_by(tx: &mut Tx, digest: Digest, after: i64, limit: u32) -> Result<Vec<Handled>> {
+    let sql = "SELECT p.id, p.uuid, c.plugin_id FROM plan_components c JOIN action_plans p ON p.uuid = c.action_plan_id \
                WHERE c.digest = $1 AND p.state IN ('PENDING', 'ONGOING') AND p.deleted = 0 AND p.id > $2 ORDER BY p.id LIMIT $3";
-    let rows: Vec<(i64, Uuid)> = on_backend!(tx, |conn| sqlx::query_as(sql)
+    let rows: Vec<(i64, Uuid, Option<Uuid>)> = on_backend!(tx, |conn| sqlx::query_as(sql)
         .bind(digest.0.as_slice())
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(conn)
         .await?);
-    Ok(rows.into_iter().map(|(serial, id)| (serial, ActionPlanId(id))).collect())
+    let handled = |(serial, id, plugin): (i64, Uuid, Option<Uuid>)| Handled {
+        serial,
+        id: ActionPlanId(id),
+        plugin: plugin.map(PluginId),
+    };
+    Ok(rows.into_iter().map(handled).collect())
+}
+
+/// Writes down that a plan, which begins, runs a handler's component through a plugin.
+pub async fn run_through(tx: &mut Tx, plan: ActionPlanId, digest: Digest, plugin: PluginId) -> Result<()> {
+    let sql = "UPDATE plan_components SET plugin_id = $3 WHERE action_plan_id = $1 AND digest = $2";
+    execute!(tx, sql, plan.0, digest.0.as_slice(), plugin.0)?;
+    Ok(())
 }

@@ -14,11 +14,12 @@ use watcher_domain::{
 };
 use watcher_store::{Store, Tx, action, action_plan, audit, goal, strategy};
 
-/// Takes back what the newest migration made.
+/// Takes back what the newest two migrations made.
 pub(crate) const UNDO: &str = "DROP TABLE plan_components; DROP INDEX plugin_events_project; \
      DROP INDEX plugin_events_happened; DROP INDEX plugin_events_owner; \
      DROP INDEX audit_templates_project; DROP INDEX audits_project; DROP INDEX action_plans_project; DROP INDEX actions_project; \
-     DELETE FROM schema_migrations WHERE version = 110";
+     ALTER TABLE audits DROP COLUMN lost_runs; \
+     DELETE FROM schema_migrations WHERE version >= 110";
 
 #[derive(Default)]
 pub(crate) struct Fixtures {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 use watcher_domain::{ActionPlan, ActionPlanId, ActionPlanState, Digest, PluginId, PluginKind, ProjectId};
-use watcher_store::plugin::{self, User};
+use watcher_store::plugin::{self, Handled, User};
 use watcher_store::testing::{Backend, backends, dump, install, run};
 use watcher_store::{Lease, Page, SortDir, Tx, Visibility, action, action_plan};
 
@@ -88,9 +88,9 @@ async fn check(tx: &mut Tx, plugins: &[(PluginId, Digest)], store: &str, step: &
         assert_eq!(told, expected, "{store}, {step}: what needs {number}");
         if kind == PluginKind::Action {
             let page = plugin::plans_handled_by(tx, *digest, 0, 1000).await.unwrap();
-            let told: Vec<ActionPlanId> = page.iter().map(|(_, id)| *id).collect();
+            let told: Vec<ActionPlanId> = page.iter().map(|plan| plan.id).collect();
             assert_eq!(told, handled, "{store}, {step}: what {number} handles");
-            if let [(first, _), ..] = page[..] {
+            if let [Handled { serial: first, .. }, ..] = page[..] {
                 let rest = plugin::plans_handled_by(tx, *digest, first, 1000).await.unwrap();
                 assert_eq!(rest, page[1..]);
                 assert_eq!(plugin::plans_handled_by(tx, *digest, 0, 1).await.unwrap(), page[..1]);

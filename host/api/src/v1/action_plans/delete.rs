@@ -8,7 +8,7 @@ use watcher_store::action_plan;
 use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::error::{ApiError, Conflict, Invalid};
-use crate::openapi::{Headers, ReadProblems};
+use crate::openapi::{Headers, InUseProblems, ReadProblems};
 use crate::policy::Rule;
 use crate::v1::action_plans::UUID;
 use crate::v1::{Ident, find};
@@ -17,7 +17,7 @@ use crate::v1::{Ident, find};
 #[utoipa::path(
     delete, path = "/v1/action_plans/{action_plan}", operation_id = "delete_action_plan", tag = "action plans",
     params(("action_plan" = String, Path, description = "UUID"), Headers),
-    responses((status = 204, description = "It is deleted"), ReadProblems)
+    responses((status = 204, description = "It is deleted"), ReadProblems, InUseProblems)
 )]
 pub(crate) async fn delete(context: Context, ident: Ident, arguments: Arguments) -> Result<StatusCode, ApiError> {
     let uuid = ident.uuid(UUID)?;

@@ -8,7 +8,7 @@ use watcher_store::audit;
 use crate::arguments::Arguments;
 use crate::context::Context;
 use crate::error::{ApiError, Conflict, Invalid};
-use crate::openapi::{Headers, ReadProblems};
+use crate::openapi::{Headers, InUseProblems, ReadProblems};
 use crate::policy::Rule;
 use crate::v1::{Ident, find};
 
@@ -16,7 +16,7 @@ use crate::v1::{Ident, find};
 #[utoipa::path(
     delete, path = "/v1/audits/{audit}", operation_id = "delete_audit", tag = "audits",
     params(("audit" = String, Path, description = "UUID, name or number"), Headers),
-    responses((status = 204, description = "It is deleted"), ReadProblems)
+    responses((status = 204, description = "It is deleted"), ReadProblems, InUseProblems)
 )]
 pub(crate) async fn delete(
     context: Context,

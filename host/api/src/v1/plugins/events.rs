@@ -20,7 +20,7 @@ use crate::v1::plugins::PluginPath;
 pub(crate) struct PluginEventView {
     id: i64,
     /// `uploaded`, `updated`, `deactivated`, `stopped` (what used a deactivated version), `reactivated`, `deprecated`,
-    /// `version_deleted`, `deleted`, `member_offered`, `member_withdrawn`, `member_accepted`, `member_rejected`, `member_undecided`, `accepted`, `dropped` or `granted`.
+    /// `version_deleted`, `deleted`, `member_offered`, `member_withdrawn`, `member_accepted`, `member_rejected`, `member_undecided`, `accepted`, `dropped`, `granted` or `signed`.
     event: String,
     /// The project of whoever did it.
     project_id: Option<String>,
