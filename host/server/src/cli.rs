@@ -202,6 +202,29 @@ pub enum DbCommand {
         #[arg(long, value_name = "PLACE")]
         to: Option<String>,
     },
+    /// Remove for good what was soft-deleted: audit templates, audits, action plans, actions and efficacy indicators. Services may run meanwhile; it can
+    /// be stopped and repeated.
+    Purge(PurgeArgs),
+}
+
+/// Arguments of `db purge`.
+#[derive(Debug, Clone, Args)]
+pub struct PurgeArgs {
+    /// Only what was soft-deleted so many days ago or more.
+    #[arg(short = 'd', long, value_name = "DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=36_500))]
+    pub age_in_days: u32,
+    /// Remove no more rows than this; recordings, which go with audits and plans, are not counted.
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    pub max_number: Option<u64>,
+    /// Only what is for this goal, by name or UUID.
+    #[arg(short = 't', long, value_name = "GOAL")]
+    pub goal: Option<String>,
+    /// Leave action plans alone that have ended and are not deleted, but whose audits are; such an audit stays, too.
+    #[arg(short = 'e', long)]
+    pub exclude_orphans: bool,
+    /// Only say how much there is to remove.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Commands for the configuration.

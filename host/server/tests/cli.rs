@@ -5,8 +5,14 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use watcher_cluster::AuditScope;
+use watcher_domain::{
+    AuditTemplate, AuditTemplateId, Clock as _, Goal, GoalId, Ids as _, Stamps, SystemClock, SystemIds,
+};
+use watcher_store::{Store, audit_template, goal};
 
 fn watcher_host(arguments: &[&str]) -> Output {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins");
@@ -194,6 +200,69 @@ fn a_database_that_cannot_be_opened_is_named() {
     let file = folder.file("text.db", &"this is not a database, it is a text. ".repeat(200));
     let text = serve(&format!("sqlite://{file}"));
     assert!(text.contains("not a database"), "{text}");
+}
+
+/// A goal, and so many templates for it that were deleted so long ago.
+async fn deleted_templates(url: &str, count: usize, ago: Duration) {
+    let (clock, ids) = (SystemClock, SystemIds);
+    let stamps = Stamps::new(clock.now());
+    let goal = Goal {
+        id: GoalId(ids.uuid()),
+        name: "tidiness".to_owned(),
+        display_name: "Tidiness".to_owned(),
+        efficacy_specification: Vec::new(),
+        stamps,
+    };
+    let store = Store::connect(url).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    goal::insert(&mut tx, &goal).await.unwrap();
+    for number in 0..count {
+        let template = AuditTemplate {
+            id: AuditTemplateId(ids.uuid()),
+            project_id: None,
+            name: format!("template {number}"),
+            description: None,
+            goal_id: goal.id,
+            strategy_id: None,
+            scope: AuditScope::default(),
+            default_parameters: serde_json::Map::new(),
+            stamps,
+        };
+        audit_template::insert(&mut tx, &template).await.unwrap();
+        assert!(audit_template::soft_delete(&mut tx, template.id, clock.now() - ago).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    store.close().await;
+}
+
+fn purge<'a>(database: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["db", "purge", "--set", database], more].concat()
+}
+
+#[test]
+fn what_was_deleted_goes_for_good_with_a_table_of_how_much() {
+    let folder = Folder::new();
+    let url = format!("sqlite://{}", folder.path("watcher.db").display());
+    let database = format!("database.url={url}");
+    assert!(complaint(&purge(&database, &[])).contains("watcher-host db upgrade"));
+    assert!(watcher_host(&["db", "upgrade", "--set", &database]).status.success());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(deleted_templates(&url, 3, Duration::from_hours(3 * 24)));
+    assert!(complaint(&purge(&database, &["--goal", "nothing"])).contains("there is no goal nothing"));
+
+    let told = |more: &[&str]| {
+        let output = watcher_host(&purge(&database, more));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = |text: &str| text.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = told(&["--dry-run"]);
+    assert_eq!(line(&text), "audit templates 3 would be removed");
+    assert_eq!(text.lines().count(), 6, "{text}");
+    assert_eq!(line(&told(&["--age-in-days", "4"])), "audit templates 0 removed");
+    assert_eq!(line(&told(&["-d", "2", "-n", "1", "-t", "tidiness", "-e"])), "audit templates 1 removed");
+    assert_eq!(line(&told(&[])), "audit templates 2 removed");
+    assert_eq!(line(&told(&[])), "audit templates 0 removed");
 }
 
 #[test]

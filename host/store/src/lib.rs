@@ -22,6 +22,7 @@ mod migrate;
 pub mod page;
 mod plan_component;
 pub mod plugin;
+pub mod purge;
 pub mod recording;
 pub mod reference;
 pub mod schedule;

@@ -6,6 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
+use watcher_domain::Timestamp;
 
 use crate::error::Result;
 use crate::page::{Page, SortDir, SortKey};
@@ -19,6 +20,7 @@ pub(crate) enum Value {
     Uuid(Uuid),
     Text(String),
     Bytes(Vec<u8>),
+    Time(Timestamp),
 }
 
 impl From<i64> for Value {
@@ -36,6 +38,12 @@ impl From<Uuid> for Value {
 impl From<&str> for Value {
     fn from(value: &str) -> Self {
         Self::Text(value.to_owned())
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(value: Timestamp) -> Self {
+        Self::Time(value)
     }
 }
 
@@ -194,6 +202,7 @@ impl Select {
                     Value::Uuid(value) => query.bind(value),
                     Value::Text(value) => query.bind(value),
                     Value::Bytes(value) => query.bind(value),
+                    Value::Time(value) => query.bind(value),
                 };
             }
             query.fetch_all(conn).await?

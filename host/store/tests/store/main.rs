@@ -14,5 +14,6 @@ mod migrations;
 mod needs;
 mod nouns;
 mod pages;
+mod purging;
 mod runs;
 mod schedule;
