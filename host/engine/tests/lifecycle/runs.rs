@@ -270,14 +270,14 @@ async fn an_audit_whose_process_goes_away_again_and_again_fails_whatever_its_typ
             stage.restart(Duration::from_mins(10));
             let begun = stage.began().len();
             tokio::select! {
-                _ = stage.settle() => panic!("it did not begin"),
+                () = stage.pass(Duration::from_mins(2)) => panic!("it did not begin"),
                 () = stage.runner.hangs.notified() => {}
             }
             assert_eq!(stage.began().len(), begun + 1, "{audit_type}");
         }
         stage.behave(Behaviour::Recommend);
         stage.restart(Duration::from_mins(10));
-        stage.settle().await;
+        stage.pass(Duration::from_mins(2)).await;
         let read = stage.read(audit).await;
         let told = "the audit was begun 5 times and never ended: each time the process that ran it went away";
         assert_eq!((read.state, read.status_message.as_deref()), (AuditState::Failed, Some(told)), "{audit_type}");

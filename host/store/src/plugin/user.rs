@@ -89,11 +89,11 @@ async fn plans_of(
 ) -> Result<Vec<User>> {
     let sql = format!(
         "SELECT p.uuid, p.state FROM plan_components c JOIN action_plans p ON p.uuid = c.action_plan_id \
-         WHERE c.digest = $2 AND {UNENDED} AND COALESCE(p.project_id, '') = $1 AND (c.plugin_id = $4 OR c.plugin_id IS NULL AND $5) \
+         WHERE c.digest = $2 AND {UNENDED} AND p.project_id IS NOT DISTINCT FROM $1 AND (c.plugin_id = $4 OR c.plugin_id IS NULL AND $5) \
          ORDER BY CASE WHEN p.state IN ('ONGOING', 'CANCELLING') THEN 0 ELSE 1 END, p.id LIMIT $3"
     );
     let rows: Vec<(Uuid, String)> = on_backend!(tx, |conn| sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind(project.map_or("", |project| project.0.as_str()))
+        .bind(project.map(|project| project.0.as_str()))
         .bind(digest.0.as_slice())
         .bind(i64::from(limit))
         .bind(plugin.0)

@@ -61,7 +61,7 @@ impl World {
             time: self.make.now(),
             seen: Vec::new(),
         };
-        let packed = recording::Packed::new(recorded).await.unwrap();
+        let packed = recording::Packed::new(recorded, 0).await.unwrap();
         recording::insert(tx, audit.id, plan.map(|plan| plan.id), &packed, self.make.now()).await.unwrap();
     }
 
