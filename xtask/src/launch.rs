@@ -53,11 +53,13 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()>
     process::run_openly(&mut command)
 }
 
-/// Whether the benchmark will measure the API or its tenants: it runs the groups whose name contains what follows `--only`.
+/// Whether the benchmark will measure the API, uploads or tenants: it runs the groups whose name contains what follows `--only`.
 fn wants_api(arguments: &[&OsString]) -> bool {
     let only = arguments.iter().position(|argument| *argument == "--only").and_then(|at| arguments.get(at + 1));
     !arguments.iter().any(|argument| *argument == "--help")
-        && only.is_none_or(|only| ["api", "tenants"].iter().any(|group| group.contains(&*only.to_string_lossy())))
+        && only.is_none_or(|only| {
+            ["api", "uploads", "tenants"].iter().any(|group| group.contains(&*only.to_string_lossy()))
+        })
 }
 
 fn build(workspace: &Workspace, name: &str, arguments: &[&str]) -> Result<()> {
@@ -99,7 +101,7 @@ mod tests {
             wants_api(&arguments.iter().collect::<Vec<_>>())
         };
         assert!(wants(&[]) && wants(&["--quick"]) && wants(&["--only", "api"]));
-        assert!(wants(&["--only", "tenants"]));
+        assert!(wants(&["--only", "tenants"]) && wants(&["--only", "uploads"]));
         assert!(!wants(&["--only", "decide"]) && !wants(&["--quick", "--only", "service"]) && !wants(&["--help"]));
     }
 

@@ -22,6 +22,8 @@ pub(crate) const POLICY: &str = r#"
 "audit:get": "rule:admin_api or role:member"
 "audit:update": "rule:admin_api or role:member"
 "audit:delete": "rule:admin_api or role:member"
+"action_plan:get_all": "rule:admin_api or role:member"
+"action_plan:delete": "rule:admin_api or role:member"
 "#;
 /// Audits that the hostile project has under way at a time: more than it may run.
 const AT_ONCE: usize = 6;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde_json::json;
 use watcher_server::library::{plugins_dir, read_component};
 
@@ -31,13 +31,20 @@ pub(crate) async fn run(table: &mut Table, quick: bool) -> anyhow::Result<()> {
         let status = upload(&client, &[&component, &mark(round)]).await?;
         ensure!(status == 201, "the strategy was answered {status}");
         answered.push(begin.elapsed());
-        let audit = client.audit("dummy", "hostile", &json!({"behaviour": "look-around"})).await?;
-        let audit = format!("/v1/audits/{audit}");
+        let uuid = client.audit("dummy", "hostile", &json!({"behaviour": "look-around"})).await?;
+        let audit = format!("/v1/audits/{uuid}");
         client.until_ended(&audit).await?;
         decided.push(begin.elapsed());
         // The next round uploads other bytes under the same name and number.
+        let plans = client.get(&format!("/v1/action_plans?audit_uuid={uuid}")).await?;
+        for plan in plans["action_plans"].as_array().into_iter().flatten() {
+            let plan = plan["uuid"].as_str().context("an action plan without a UUID")?;
+            client.delete(&format!("/v1/action_plans/{plan}")).await?;
+        }
         client.delete(&audit).await?;
-        client.delete("/v1/plugins/hostile").await?;
+        let listed = client.get("/v1/plugins?name=hostile").await?;
+        let plugin = listed["plugins"][0]["uuid"].as_str().context("the strategy is not listed")?.to_owned();
+        client.delete(&format!("/v1/plugins/{plugin}")).await?;
     }
     let kib = component.len() >> 10;
     let what = format!("uploads: a strategy of {kib} KiB, POST to 201");
