@@ -17,7 +17,7 @@ const LONGEST_NOTES: usize = 64 << 10;
 /// Most bytes of a signature.
 const LONGEST_SIGNATURE: usize = 16 << 10;
 /// How fast an upload is taken: a usual plugin at once.
-const PACE: Pace = Pace { at_once: 4 << 20, per_second: 32 << 20 };
+const PACE: Pace = Pace { at_once: 4 << 20, per_second: 16 << 20 };
 /// How fast one is taken that is refused anyway.
 const REFUSED: Pace = Pace { at_once: 0, per_second: 16 << 20 };
 

@@ -74,7 +74,7 @@ impl Default for EngineOptions {
             hostname: "localhost".to_owned(),
             max_audit_workers: 4,
             max_project_audit_workers: 2,
-            plugin_failures_per_minute: 60,
+            plugin_failures_per_minute: 30,
             retries: 2,
             retry_wait: Duration::from_secs(1),
             lease: Duration::from_mins(1),

@@ -107,7 +107,7 @@ section! {
         max_project_audit_workers: usize = 2, in 1..=1000;
         /// Runs of one project that may fail by the fault of their plugin within any minute, a tenth of them at once; after more, its next runs wait for their
         /// time. 0 lets them run.
-        plugin_failures_per_minute: u64 = 60, in 0..=1_000_000;
+        plugin_failures_per_minute: u64 = 30, in 0..=1_000_000;
         /// How many more times a run is tried whose failure says that it may work later (`retryable`).
         retries: u32 = 2, in 0..=100;
         /// Wait before the first of these tries, in seconds; doubled for each further one, up to half a minute.
