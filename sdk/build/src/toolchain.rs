@@ -298,7 +298,7 @@ impl Compiler {
         Ok(())
     }
 
-    /// Builds std from Debian's sources and the crates vendored with them: no crates.io, no nightly compiler.
+    /// Builds std from Debian's sources and the crates vendored with them: no registry, no nightly compiler.
     fn build_standard_library(&self, step: &Step) -> Result<()> {
         if has_standard_library(&self.target_libraries()) {
             return Ok(());
