@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use sha2::Digest as _;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use watcher_bus::{Event, Work};
@@ -15,11 +14,9 @@ use watcher_domain::failure::wait_before_retry;
 use watcher_domain::plugin::PluginVersion;
 use watcher_domain::ports::{Fault, GuardError, Scoring};
 use watcher_domain::recording::Recording;
-use watcher_domain::weight::weight_of;
 use watcher_domain::{
-    Action, ActionId, ActionPlan, ActionPlanId, ActionPlanState, ActionState, Audit, AuditId, AuditState, AuditType,
-    Digest, EfficacyIndicatorId, Ids, PlannedAction, PluginKind, ProjectId, RunLimits, Shares, SnapshotId,
-    SolutionAction, Stamps, Strategy, Timestamp,
+    ActionPlan, ActionPlanId, ActionPlanState, Audit, AuditId, AuditState, AuditType, Digest, EfficacyIndicatorId,
+    PlannedAction, PluginKind, ProjectId, RunLimits, Shares, SnapshotId, Stamps, Strategy, Timestamp,
 };
 use watcher_fair::{aside, chore};
 use watcher_store::{
@@ -32,6 +29,7 @@ use crate::decision::{self, Decision, DecisionInput, Resolved, complete_paramete
 use crate::error::AuditError;
 use crate::lease;
 use crate::recorder::MemoryRecorder;
+use crate::rows::{actions, bytes_of, compress};
 use crate::schedule;
 use crate::upkeep::SNAPSHOT_USED;
 
@@ -557,44 +555,6 @@ impl Engine {
     }
 }
 
-/// Rows of the actions of a plan, in its order.
-fn actions(
-    plan_id: ActionPlanId,
-    plan: Vec<PlannedAction>,
-    decided: Arc<Vec<SolutionAction>>,
-    handlers: &HashMap<String, Digest>,
-    ids: &dyn Ids,
-    now: Timestamp,
-) -> Vec<Action> {
-    let uuids: Vec<ActionId> = plan.iter().map(|_| ActionId(ids.uuid())).collect();
-    let mut decided: Vec<_> = Arc::unwrap_or_clone(decided).into_iter().map(Some).collect();
-    let places = (0..).zip(&uuids).zip(plan);
-    let row = |((position, &id), place): ((u32, &ActionId), PlannedAction)| {
-        // A plan has each action once.
-        let SolutionAction { action_type, input_parameters } = decided.get_mut(place.action as usize)?.take()?;
-        Some(Action {
-            id,
-            action_plan_id: plan_id,
-            position,
-            digest: handlers.get(&action_type).copied()?,
-            action_type,
-            input_parameters,
-            state: ActionState::Pending,
-            parents: place.parents.iter().filter_map(|&parent| uuids.get(parent as usize).copied()).collect(),
-            status_message: None,
-            stamps: Stamps::new(now),
-        })
-    };
-    places.filter_map(row).collect()
-}
-
-/// Bytes that an action takes in the database, about.
-fn bytes_of(action: &Action) -> u64 {
-    const ROW: usize = 256;
-    const PARENT: usize = 39;
-    (ROW + PARENT * action.parents.len() + weight_of(&action.input_parameters)) as u64
-}
-
 /// What work gave that was done aside. Its panic goes on here.
 fn ended<T>(work: Result<T, JoinError>) -> T {
     work.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
@@ -603,10 +563,4 @@ fn ended<T>(work: Result<T, JoinError>) -> T {
 /// What an audit may run: what its project may.
 fn visible_to(audit: &Audit) -> Visibility {
     Visibility::of(audit.project_id.as_ref())
-}
-
-/// JSON, compressed fast: snapshots are written once per audit and read only when one is replayed.
-fn compress(model: &ClusterDataModel) -> Result<(Digest, Vec<u8>), std::io::Error> {
-    let json = serde_json::to_vec(model)?;
-    Ok((Digest(sha2::Sha256::digest(&json).into()), zstd::bulk::compress(&json, 1)?))
 }

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod error;
 mod lease;
 mod recorder;
+mod rows;
 pub mod schedule;
 pub mod service;
 pub mod upkeep;
